@@ -1,0 +1,1 @@
+"""Words that every layer speaks: shapes, errors, configuration, pictures, files, randomness."""

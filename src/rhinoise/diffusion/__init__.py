@@ -1,0 +1,1 @@
+"""The mathematics: noise levels, schedules, samplers, objectives. Knows no network, text or file."""

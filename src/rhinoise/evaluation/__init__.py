@@ -1,0 +1,1 @@
+"""How good a model is: fidelity of the autoencoder, loss by noise level, caption retrieval."""

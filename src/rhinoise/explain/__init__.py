@@ -1,0 +1,1 @@
+"""What happens inside, as numbers and as figures of those numbers."""

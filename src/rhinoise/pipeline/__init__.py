@@ -1,0 +1,1 @@
+"""The parts bound into something that generates."""

@@ -1,0 +1,1 @@
+"""Complete, named configurations: functions that return a Recipe."""

@@ -1,0 +1,1 @@
+"""Tasks, the loop, checkpoints. One generator over one loop for every stage."""
