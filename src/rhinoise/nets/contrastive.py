@@ -1,0 +1,95 @@
+"""Contrastive training of the text encoder (CLIP; Radford et al. 2021): which caption fits which picture.
+
+The image tower is small, trained from scratch beside the text encoder, and thrown away after.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rhinoise.core.shapes import Images
+
+LARGEST_SCALE = 100.0
+"""The inverse temperature grows no further (Radford et al. 2021, section 2.5)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContrastiveConfig:
+    """The image tower's channels (its first stage's; each further one doubles them), and the shared space."""
+
+    channels: int = 48
+    shared: int = 128
+    """The width of the space in which pictures and captions are compared."""
+    temperature: float = 0.07
+    """Where the learned temperature starts."""
+
+
+class TowerBlock(nn.Module):
+    """x + conv(gelu(conv(gelu(norm(x)))))."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(1, channels)
+        # Depthwise, then 1x1: a third of a full 3x3 convolution's time.
+        self.spatial = nn.Conv2d(channels, channels, 3, padding=1, groups=channels)
+        self.mix = nn.Sequential(
+            nn.Conv2d(channels, 2 * channels, 1), nn.GELU(), nn.Conv2d(2 * channels, channels, 1)
+        )
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """Same shape out as in."""
+        return x + self.mix(self.spatial(self.norm(x)))
+
+
+class ImageTower(nn.Module):
+    """Pictures => one vector each, not normalised: patches of 4 pixels, three stages, each half the size."""
+
+    def __init__(self, config: ContrastiveConfig) -> None:
+        super().__init__()
+        first, second, third = config.channels, 2 * config.channels, 4 * config.channels
+        self.body = nn.Sequential(
+            nn.Conv2d(3, first, 4, stride=4),
+            TowerBlock(first),
+            nn.Conv2d(first, second, 2, stride=2),
+            TowerBlock(second),
+            TowerBlock(second),
+            nn.Conv2d(second, third, 2, stride=2),
+            TowerBlock(third),
+            nn.GroupNorm(1, third),
+        )
+        self.head = nn.Linear(third, config.shared, bias=False)
+
+    def forward(self, images: Images) -> Float[Tensor, "b f"]:
+        """Pictures of any size that is a multiple of 16."""
+        return self.head(self.body(images).mean(dim=(2, 3)))
+
+
+class Contrastive(nn.Module):
+    """What contrastive training needs beside the text encoder: image tower, projection, temperature."""
+
+    def __init__(self, config: ContrastiveConfig, *, pooled_width: int) -> None:
+        super().__init__()
+        self.tower = ImageTower(config)
+        self.project = nn.Linear(pooled_width, config.shared, bias=False)
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(config.temperature)))
+
+    def forward(self, images: Images, pooled: Float[Tensor, "b p"]) -> Float[Tensor, ""]:
+        """Pictures and their captions' pooled vectors, in the same order => the loss."""
+        return contrastive_loss(self.tower(images), self.project(pooled), self.log_scale)
+
+
+def contrastive_loss(
+    images: Float[Tensor, "b f"], texts: Float[Tensor, "b f"], log_scale: Float[Tensor, ""]
+) -> Float[Tensor, ""]:
+    """Symmetric InfoNCE, in nats (Radford et al. 2021, figure 3): rows of the same number belong together.
+
+    Vectors are normalised here. log(b) when nothing is told apart.
+    """
+    scale = log_scale.exp().clamp(max=LARGEST_SCALE)
+    logits = scale * F.normalize(images, dim=1) @ F.normalize(texts, dim=1).T
+    own = torch.arange(len(logits), device=logits.device)
+    return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2

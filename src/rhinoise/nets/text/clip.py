@@ -1,0 +1,173 @@
+"""The text encoder that is trained here: a small CLIP text transformer (Radford et al. 2021), its own tokens.
+
+It is transformers' own CLIPTextModel and CLIPTokenizer, only smaller, so that stock diffusers opens it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from rhinoise.core.errors import ConfigError, ModelFolderError
+from rhinoise.core.files import read_json, write_json
+from rhinoise.core.shapes import TextEmbedding
+from rhinoise.nets.text.tokenizer import (
+    SMALLEST_VOCABULARY,
+    load_tokenizer,
+    rules,
+    save_tokenizer,
+    train_tokenizer,
+)
+from rhinoise.nets.text.weights import fingerprint, safe_weights
+
+PREFIX = "text_model."
+"""What weight names begin with on disk. Older and newer transformers read it; newer ones alone do without."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextConfig:
+    """The size of a text encoder; `context` is its number of tokens per caption, start and end included."""
+
+    width: int
+    layers: int
+    heads: int
+    context: int
+    vocabulary: int = 4096
+    """At most so many tokens; fewer when the captions hold fewer pairs of letters that occur twice."""
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ConfigError(
+                f"a text encoder's width is a multiple of its heads; {self.width} / {self.heads} is not"
+            )
+        if self.vocabulary < SMALLEST_VOCABULARY:
+            raise ConfigError(
+                f"a vocabulary holds each byte twice: {SMALLEST_VOCABULARY} tokens or more, not {self.vocabulary}"
+            )
+        if self.context < 3:
+            raise ConfigError(f"a context holds start, end and a token at least: 3, not {self.context}")
+
+
+class TextEncoder(nn.Module):
+    """Captions => TextEmbedding, with weights to train in `model`.
+
+    `tokens` are the last hidden states of all `context` positions: as in CLIP, short captions are padded with
+    the end token and the padding is not masked inside the transformer (which is causal). `mask` is true up to
+    the first end token; `pooled` is the hidden state there.
+    """
+
+    # Any: importing transformers.CLIPTextModel and CLIPTokenizer up here would take seconds.
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        super().__init__()
+        self.model: Any = model
+        self.tokenizer = tokenizer
+
+    @classmethod
+    def create(cls, captions: Sequence[str], config: TextConfig, *, seed: int) -> "TextEncoder":
+        """A tokenizer learnt from `captions` and a transformer with random weights, a function of `seed`."""
+        from transformers import CLIPTextConfig, CLIPTextModel
+
+        tokenizer = train_tokenizer(captions, vocabulary=config.vocabulary, context=config.context)
+        settings = CLIPTextConfig(
+            architectures=["CLIPTextModel"],
+            dtype="float32",
+            vocab_size=len(tokenizer),
+            hidden_size=config.width,
+            intermediate_size=4 * config.width,
+            projection_dim=config.width,
+            num_hidden_layers=config.layers,
+            num_attention_heads=config.heads,
+            max_position_embeddings=config.context,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return cls(CLIPTextModel(settings), tokenizer)
+
+    @property
+    def config(self) -> TextConfig:
+        """The size of this encoder, `vocabulary` being what came out."""
+        settings = self.model.config
+        return TextConfig(
+            width=settings.hidden_size,
+            layers=settings.num_hidden_layers,
+            heads=settings.num_attention_heads,
+            context=settings.max_position_embeddings,
+            vocabulary=settings.vocab_size,
+        )
+
+    @property
+    def width(self) -> int:
+        """The width of `TextEmbedding.tokens`."""
+        return self.model.config.hidden_size
+
+    @property
+    def pooled_width(self) -> int:
+        """The width of `TextEmbedding.pooled`."""
+        return self.width
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the weights and the tokens: equal fingerprints, equal embeddings."""
+        return fingerprint(self.model, rules(self.tokenizer))
+
+    def tokenize(self, captions: Sequence[str]) -> Int[Tensor, "b l"]:
+        """Captions => ids, `context` each; what is too long is cut, "" is unconditional."""
+        return self.tokenizer(
+            list(captions), padding="max_length", truncation=True, return_tensors="pt"
+        ).input_ids
+
+    def encode_ids(self, ids: Int[Tensor, "b l"]) -> TextEmbedding:
+        """Ids => TextEmbedding, with gradients; moves the ids to the model's device."""
+        ids = ids.to(self.model.device)
+        answer = self.model(input_ids=ids)
+        ends = (ids == self.model.config.eos_token_id).int()
+        mask = ends.cumsum(dim=1) - ends == 0  # no end token before this position
+        return TextEmbedding(tokens=answer.last_hidden_state, mask=mask, pooled=answer.pooler_output)
+
+    def encode(self, captions: Sequence[str]) -> TextEmbedding:
+        """Captions => TextEmbedding, with gradients."""
+        return self.encode_ids(self.tokenize(captions))
+
+    def forward(self, ids: Int[Tensor, "b l"]) -> TextEmbedding:
+        """The same as `encode_ids`, for what calls modules."""
+        return self.encode_ids(ids)
+
+    def save(self, folder: Path) -> None:
+        """Write `folder`/tokenizer and `folder`/text_encoder, as diffusers lays them out."""
+        save_tokenizer(self.tokenizer, folder / "tokenizer")
+        to = folder / "text_encoder"
+        write_json(to / "config.json", self.model.config.to_diff_dict())
+        weights = {
+            PREFIX + name.removeprefix(PREFIX): weight.contiguous()
+            for name, weight in self.model.state_dict().items()
+        }
+        save_file(weights, to / "model.safetensors", metadata={"format": "pt"})
+
+    @classmethod
+    def load(cls, folder: Path) -> "TextEncoder":
+        """Read what `save` wrote; ModelFolderError when it is missing, half written, foreign or unsafe."""
+        from transformers import CLIPTextConfig, CLIPTextModel
+
+        where = folder / "text_encoder"
+        file = safe_weights(where)
+        tokenizer = load_tokenizer(folder / "tokenizer")
+        try:
+            settings = read_json(where / "config.json")
+            if settings.get("architectures") != ["CLIPTextModel"]:
+                raise ModelFolderError(f"{where} is a {settings.get('architectures')}, not a CLIPTextModel")
+            model = CLIPTextModel(CLIPTextConfig.from_dict(settings))
+            names = {name.removeprefix(PREFIX): name for name in model.state_dict()}
+            weights = {name.removeprefix(PREFIX): weight for name, weight in load_file(file).items()}
+            model.load_state_dict({names.get(name, name): weight for name, weight in weights.items()})
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise ModelFolderError(f"the text encoder in {where} is damaged: {error}") from error
+        return cls(model, tokenizer)

