@@ -44,9 +44,23 @@ class NoiseLevel:
         """sigma / alpha, the noise per unit of image (k-diffusion's sigma); inf for pure noise."""
         return self.sigma / self.alpha
 
-    def to(self, device: torch.device | str) -> "NoiseLevel":
-        """The same level on another device."""
-        return NoiseLevel(alpha=self.alpha.to(device), sigma=self.sigma.to(device), time=self.time.to(device))
+    @property
+    def std(self) -> Float[Tensor, "#b 1 1 1"]:
+        """The standard deviation of a noisy latent at this level, for clean latents of variance 1."""
+        return (self.alpha**2 + self.sigma**2).sqrt()
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether no picture of the batch holds any noise."""
+        return not bool(self.sigma.any())
+
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "NoiseLevel":
+        """The same level on another device, and in another float type when one is given."""
+        return NoiseLevel(
+            alpha=self.alpha.to(device, dtype),
+            sigma=self.sigma.to(device, dtype),
+            time=self.time.to(device, dtype),
+        )
 
     def __len__(self) -> int:
         return self.time.shape[0]
