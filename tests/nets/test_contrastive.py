@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from rhinoise.nets.contrastive import Contrastive, ContrastiveConfig, ImageTower, contrastive_loss
+from rhinoise.nets.contrastive import ContrastiveConfig, ImageTower, contrastive_loss
 from rhinoise.nets.text import TextConfig, TextEncoder
 
 
@@ -30,7 +30,7 @@ def test_pictures_and_captions_are_treated_alike():
 @pytest.mark.parametrize("size", [16, 64])
 def test_one_vector_per_picture(size):
     config = ContrastiveConfig(channels=8, shared=12)
-    assert ImageTower(config)(torch.zeros(3, 3, size, size)).shape == (3, 12)
+    assert ImageTower(config, pooled_width=8)(torch.zeros(3, 3, size, size)).shape == (3, 12)
 
 
 def test_sixteen_pairs_are_learnt_by_heart():
@@ -40,12 +40,12 @@ def test_sixteen_pairs_are_learnt_by_heart():
     text = TextEncoder.create(
         captions, TextConfig(width=32, layers=1, heads=2, context=8, vocabulary=600), seed=0
     )
-    pair = Contrastive(ContrastiveConfig(channels=16, shared=32), pooled_width=text.pooled_width)
-    optimiser = torch.optim.AdamW([*text.parameters(), *pair.parameters()], lr=3e-3)
+    tower = ImageTower(ContrastiveConfig(channels=16, shared=32), pooled_width=text.pooled_width)
+    optimiser = torch.optim.AdamW([*text.parameters(), *tower.parameters()], lr=3e-3)
     ids = text.tokenize(captions)
-    start = pair(images, text.encode_ids(ids).pooled).item()
+    start = tower.loss(images, text.encode_ids(ids).pooled).item()
     for _ in range(60):
-        loss = pair(images, text.encode_ids(ids).pooled)
+        loss = tower.loss(images, text.encode_ids(ids).pooled)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -46,9 +46,13 @@ class TowerBlock(nn.Module):
 
 
 class ImageTower(nn.Module):
-    """Pictures => one vector each, not normalised: patches of 4 pixels, three stages, each half the size."""
+    """Pictures => vectors in a space shared with captions: patches of 4 pixels, then three halving stages.
 
-    def __init__(self, config: ContrastiveConfig) -> None:
+    It also holds what else contrastive training needs beside the text encoder: the projection of captions
+    into the shared space, and the temperature.
+    """
+
+    def __init__(self, config: ContrastiveConfig, *, pooled_width: int) -> None:
         super().__init__()
         first, second, third = config.channels, 2 * config.channels, 4 * config.channels
         self.body = nn.Sequential(
@@ -62,24 +66,16 @@ class ImageTower(nn.Module):
             nn.GroupNorm(1, third),
         )
         self.head = nn.Linear(third, config.shared, bias=False)
-
-    def forward(self, images: Images) -> Float[Tensor, "b f"]:
-        """Pictures of any size that is a multiple of 16."""
-        return self.head(self.body(images).mean(dim=(2, 3)))
-
-
-class Contrastive(nn.Module):
-    """What contrastive training needs beside the text encoder: image tower, projection, temperature."""
-
-    def __init__(self, config: ContrastiveConfig, *, pooled_width: int) -> None:
-        super().__init__()
-        self.tower = ImageTower(config)
-        self.project = nn.Linear(pooled_width, config.shared, bias=False)
+        self.text_head = nn.Linear(pooled_width, config.shared, bias=False)
         self.log_scale = nn.Parameter(torch.tensor(-math.log(config.temperature)))
 
-    def forward(self, images: Images, pooled: Float[Tensor, "b p"]) -> Float[Tensor, ""]:
-        """Pictures and their captions' pooled vectors, in the same order => the loss."""
-        return contrastive_loss(self.tower(images), self.project(pooled), self.log_scale)
+    def forward(self, images: Images) -> Float[Tensor, "b f"]:
+        """One vector per picture, not normalised; height and width are multiples of 16."""
+        return self.head(self.body(images).mean(dim=(2, 3)))
+
+    def loss(self, images: Images, pooled: Float[Tensor, "b p"]) -> Float[Tensor, ""]:
+        """`contrastive_loss` of pictures and their captions' pooled vectors, in the same order."""
+        return contrastive_loss(self(images), self.text_head(pooled), self.log_scale)
 
 
 def contrastive_loss(

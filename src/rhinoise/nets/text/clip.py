@@ -48,7 +48,7 @@ class TextConfig:
             )
         if self.vocabulary < SMALLEST_VOCABULARY:
             raise ConfigError(
-                f"a vocabulary holds each byte twice: {SMALLEST_VOCABULARY} tokens or more, not {self.vocabulary}"
+                f"a vocabulary holds every byte, twice: {SMALLEST_VOCABULARY} or more, not {self.vocabulary}"
             )
         if self.context < 3:
             raise ConfigError(f"a context holds start, end and a token at least: 3, not {self.context}")
