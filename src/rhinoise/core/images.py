@@ -84,7 +84,7 @@ def open_picture(
         orientation = image.getexif().get(_ORIENTATION_TAG)
         picture = _rgb(image, background)
     except Exception as error:  # Pillow's readers raise a dozen kinds on broken bytes
-        raise PictureError(f"the picture is truncated or damaged ({_said(error)})") from error
+        raise _damaged(error) from error
     return picture.transpose(_ORIENTATIONS[orientation]) if orientation in _ORIENTATIONS else picture
 
 
@@ -118,7 +118,7 @@ def _identify(data: bytes) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PictureError(f"it claims more than {MAX_PIXELS:,} pixels: a decompression bomb?") from None
     except Exception as error:  # see open_picture
-        raise PictureError(f"the picture's header is damaged ({_said(error)})") from error
+        raise _damaged(error) from error
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise PictureError(f"{width} x {height} is more than {MAX_PIXELS:,} pixels: a decompression bomb?")
@@ -151,9 +151,10 @@ def _is_text(data: bytes) -> bool:
     return b"\0" not in head and all(byte >= 32 or byte in b"\t\n\r\f" for byte in head)
 
 
-def _said(error: Exception) -> str:
-    """The first line of what a library said, or its kind where it said nothing."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+def _damaged(error: Exception) -> PictureError:
+    """With the first line of what Pillow said, or its kind where it said nothing."""
+    said = (str(error).splitlines() or [type(error).__name__])[0][:120]
+    return PictureError(f"the picture is truncated or damaged ({said})")
 
 
 # --- PIL => PIL
