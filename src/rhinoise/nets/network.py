@@ -1,0 +1,24 @@
+"""What every denoising network is, and which there are."""
+
+from typing import Any, Protocol
+
+from torch import nn
+
+from rhinoise.core.shapes import Latents, TextEmbedding, Times
+from rhinoise.nets.transformer import Transformer, TransformerConfig
+from rhinoise.nets.unet import UNet, UNetConfig
+
+
+class Network(Protocol):
+    """(x, time, text) => an answer of x's shape. Its meaning is a `Prediction`; a network knows no noise."""
+
+    def __call__(self, x: Latents, time: Times, text: TextEmbedding) -> Latents:
+        """The answer for noisy latents `x`, the clock at `time` (0 to about 1000), and captions `text`."""
+        ...
+
+
+NETWORKS: dict[str, tuple[type[Any], type[nn.Module]]] = {
+    "unet": (UNetConfig, UNet),
+    "transformer": (TransformerConfig, Transformer),
+}
+"""Every network by name: its config's class and its own."""

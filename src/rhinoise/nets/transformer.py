@@ -1,0 +1,202 @@
+"""A diffusion transformer: patches of the latent as tokens (Peebles & Xie 2023), told the text beside them.
+
+Made to train on two CPU cores in bfloat16: few, large matrix products, and few passes over the tokens
+between them. What is not a linear layer is memory traffic, and that is what hurts there.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from rhinoise.core.errors import ConfigError
+from rhinoise.core.shapes import Latents, TextEmbedding, Times
+from rhinoise.nets.layers import Attention, TimeEmbedding, attention, time_features
+
+TIME_FEATURES = 256
+ROTARY_BASE = 100.0
+"""The longest wave is 2 pi 100 tokens: latents are tens of tokens wide, not the thousands of a text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerConfig:
+    """The shape of a `Transformer`.
+
+    sample_size   height and width of the latents it is trained on; other multiples of the patch work too
+    patch_size    latents per token, along each side
+    width         of a token; a multiple of 4 heads, because every head turns pairs by row and by column
+    text          "in_context": picture and text tokens look at each other
+                  "cross_attention": the picture's look at themselves, then at the text's
+    text_width    of the text encoder's tokens
+    pooled_width  of its pooled vector; 0: the clock alone modulates
+    """
+
+    sample_size: int
+    channels: int
+    patch_size: int
+    width: int
+    depth: int
+    heads: int
+    text: Literal["in_context", "cross_attention"]
+    text_width: int
+    pooled_width: int = 0
+    mlp_ratio: int = 4
+
+    def __post_init__(self) -> None:
+        if self.width % (4 * self.heads):
+            raise ConfigError(f"width {self.width} is no multiple of 4 times {self.heads} heads")
+        if self.sample_size % self.patch_size:
+            raise ConfigError(
+                f"latents of {self.sample_size} do not divide into patches of {self.patch_size}"
+            )
+
+
+@lru_cache(maxsize=16)
+def rotary_table(
+    height: int, width: int, others: int, head_width: int, device: torch.device, dtype: torch.dtype
+) -> Float[Tensor, "2 l d"]:
+    """What turns a head's pairs by a token's row and column (Su et al. 2021, in two dimensions).
+
+    Cosines, then sines. The pair of `i` is `i + d/2`; the first half of the pairs turns with the row, the
+    second with the column. The sines carry the sign that `rotate` needs. After the `height * width` tokens of the picture
+    come `others`, which stay unturned.
+    """
+    quarter = head_width // 4
+    frequency = ROTARY_BASE ** -(torch.arange(quarter) / quarter)
+    row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    angle = torch.cat([row.reshape(-1, 1) * frequency, column.reshape(-1, 1) * frequency], dim=1)
+    angle = F.pad(angle, (0, 0, 0, others))
+    cos, sin = angle.cos(), angle.sin()
+    return torch.stack([torch.cat([cos, cos], 1), torch.cat([-sin, sin], 1)]).to(device, dtype)
+
+
+def rotate(x: Float[Tensor, "*b l d"], table: Float[Tensor, "2 l d"]) -> Float[Tensor, "*b l d"]:
+    """Turn every pair by its token's angle: after it, a product of two tokens knows only their distance."""
+    cos, sin = table
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)
+
+
+class SelfAttention(nn.Module):
+    """Attention among all tokens, with queries and keys normalised (Dehghani et al. 2023) and turned.
+
+    They share one LayerNorm, over a copy that attention needs anyway: on a CPU its kernel is fast,
+    RMSNorm's is not.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.norm = nn.LayerNorm(width // heads, bias=False)
+        self.out = nn.Linear(width, width)
+
+    def forward(
+        self, x: Float[Tensor, "b l d"], table: Float[Tensor, "2 l e"], mask: Bool[Tensor, "b l"] | None
+    ) -> Float[Tensor, "b l d"]:
+        """What each token sees; `mask` tells which count."""
+        packed = rearrange(self.query_key_value(x), "b l (three n e) -> three b n l e", three=3, n=self.heads)
+        packed = packed.contiguous()
+        q, k = rotate(self.norm(packed[:2]), table)
+        return self.out(rearrange(attention(q, k, packed[2], mask), "b n l e -> b l (n e)"))
+
+
+class Block(nn.Module):
+    """Attention, then a hidden layer, told the clock; the identity at first (adaLN-zero)."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.self_attention = SelfAttention(width, config.heads)
+        self.cross_attention = (
+            Attention(width, width, heads=config.heads, bias=True)
+            if config.text == "cross_attention"
+            else None
+        )
+        self.expand = nn.Linear(width, config.mlp_ratio * width)
+        self.contract = nn.Linear(config.mlp_ratio * width, width)
+
+    def forward(
+        self,
+        x: Float[Tensor, "b l d"],
+        modulation: Float[Tensor, "b m d"],
+        table: Float[Tensor, "2 l e"],
+        text: Float[Tensor, "b k d"],
+        mask: Bool[Tensor, "b n"],
+    ) -> Float[Tensor, "b l d"]:
+        """Tokens => tokens. `mask`: which of all tokens count in context, otherwise which of the text's."""
+        shift, scale, gate, shift_2, scale_2, gate_2, *cross_gate = modulation.unsqueeze(2).unbind(1)
+        keys = mask if self.cross_attention is None else None
+        x = torch.addcmul(x, gate, self.self_attention(modulated(x, shift, scale), table, keys))
+        if self.cross_attention is not None:
+            x = torch.addcmul(
+                x, cross_gate[0], self.cross_attention(F.layer_norm(x, x.shape[-1:]), text, mask)
+            )
+        h = self.contract(F.gelu(self.expand(modulated(x, shift_2, scale_2))))
+        return torch.addcmul(x, gate_2, h)
+
+
+def modulated(
+    x: Float[Tensor, "b l d"], shift: Float[Tensor, "b 1 d"], scale: Float[Tensor, "b 1 d"]
+) -> Float[Tensor, "b l d"]:
+    """Every token normalised, then scaled and shifted by its picture's clock."""
+    return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:]), 1 + scale)
+
+
+class Transformer(nn.Module):
+    """A diffusion transformer: (noisy latents, time, text) => prediction, all "b c h w".
+
+    Text tokens that the mask leaves out change nothing. It answers zero until it has learnt something.
+    """
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        patch = config.channels * config.patch_size**2
+        self.patch_in = nn.Linear(patch, config.width)
+        self.text_norm = nn.LayerNorm(config.text_width)
+        self.text_in = nn.Linear(config.text_width, config.width)
+        self.time_embedding = TimeEmbedding(TIME_FEATURES, config.width)
+        self.pooled_in = nn.Linear(config.pooled_width, config.width) if config.pooled_width else None
+        # Every block's modulation, and the last two for the way out: one product for all of them.
+        self.per_block = 6 if config.text == "in_context" else 7
+        self.modulation = nn.Linear(config.width, (config.depth * self.per_block + 2) * config.width)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        self.patch_out = nn.Linear(config.width, patch)
+        for layer in (self.modulation, self.patch_out):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Latents, time: Times, text: TextEmbedding) -> Latents:
+        """The answer for noisy latents, the clock (0 to about 1000) and captions."""
+        patch, size = self.config.patch_size, x.shape[-2:]
+        tokens = self.patch_in(rearrange(x, "b c (h p) (w q) -> b (h w) (c p q)", p=patch, q=patch))
+        pictures, mask = tokens.shape[1], text.mask
+        # Padding becomes zero, so that it says nothing even to a picture whose whole text is padding.
+        words = self.text_in(self.text_norm(text.tokens)) * mask[:, :, None]
+        clock = self.time_embedding(time_features(time, TIME_FEATURES))
+        if self.pooled_in is not None:
+            clock = clock + self.pooled_in(text.pooled)
+        modulation = rearrange(self.modulation(F.silu(clock)), "b (m d) -> b m d", d=self.config.width)
+        *blocks, last = modulation.split(self.per_block, dim=1)
+        others = 0
+        if self.config.text == "in_context":
+            tokens, others = torch.cat([tokens, words], dim=1), words.shape[1]
+            mask = F.pad(mask, (pictures, 0), value=True)
+        table = rotary_table(
+            size[0] // patch,
+            size[1] // patch,
+            others,
+            self.config.width // self.config.heads,
+            x.device,
+            tokens.dtype,
+        )
+        for block, parameters in zip(self.blocks, blocks, strict=True):
+            tokens = block(tokens, parameters, table, words, mask)
+        shift, scale = last.unsqueeze(2).unbind(1)
+        tokens = self.patch_out(modulated(tokens[:, :pictures], shift, scale))
+        return rearrange(tokens, "b (h w) (c p q) -> b c (h p) (w q)", p=patch, q=patch, h=size[0] // patch)
