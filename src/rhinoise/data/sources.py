@@ -8,7 +8,7 @@ from rhinoise.core.errors import ConfigError, DataError
 from rhinoise.core.files import cache_folder
 from rhinoise.data.dataset import Dataset
 from rhinoise.data.emoji import open_emoji
-from rhinoise.data.folder import Captions, has_pictures, open_folder
+from rhinoise.data.folder import has_pictures, open_folder
 
 DATASETS: dict[str, Callable[[], Dataset]] = {"emoji": open_emoji}
 """Data sets by name; a folder of the same name is asked for as ./emoji."""
@@ -18,46 +18,43 @@ SHARDS = (".tar", ".parquet")
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
-def open_dataset(source: str | Path, *, captions: Captions = "auto", caption_lines: bool = False) -> Dataset:
+def open_dataset(source: str | Path, *, captions: str = "auto", caption_lines: bool = False) -> Dataset:
     """The captioned pictures of `source`.
 
     "emoji", a folder (of pictures, or of shards), a .tar or .parquet file, or "owner/name" on the Hugging
     Face hub, which alone uses the network, and only when nothing on the disk has that name. `captions` and
     `caption_lines` say how a folder is captioned. DataError when there is nothing to learn from.
     """
-    path = Path(source).expanduser()
-    is_folder = str(source) not in DATASETS and path.is_dir()
-    shards = _shards(path) if is_folder else []
-    if (captions != "auto" or caption_lines) and (shards or not is_folder) and path.exists():
-        raise ConfigError(
-            f"{source} brings its captions: a source of captions is chosen for folders of pictures"
-        )
-    if str(source) in DATASETS:
-        return DATASETS[str(source)]()
-    if is_folder and not shards:
+    name, path = str(source), Path(source).expanduser()
+    shards = [path] if path.suffix in SHARDS else _shards(path)
+    if name not in DATASETS and path.is_dir() and not shards:
         return open_folder(path, captions, caption_lines)
-    cache = cache_folder() / "datasets"
-    if shards or path.suffix in SHARDS:
-        from rhinoise.data.hub import open_shards
-
-        return open_shards(shards or [path], cache)
-    if path.exists() or not _HUB_NAME.fullmatch(str(source)) or path.parent.exists():
-        if path.is_file():
-            raise DataError(f"{source} is a file, wanted a folder of captioned pictures, .tar or .parquet")
+    if path.is_file() and not shards:
+        raise DataError(f"{name} is a file, wanted a folder of captioned pictures, .tar or .parquet")
+    # A mistyped path is not looked for in the network: "photos/cts", where there is a folder photos.
+    on_the_hub = _HUB_NAME.fullmatch(name) is not None and not path.parent.exists()
+    if name not in DATASETS and not shards and not on_the_hub:
         raise DataError(
-            f"there is no folder {source}: give a folder of captioned pictures, {', '.join(DATASETS)}, "
+            f"there is no folder {name}: give a folder of captioned pictures, {', '.join(DATASETS)}, "
             "a .tar or .parquet file, or owner/name on the Hugging Face hub"
         )
-    from rhinoise.data.hub import open_hub
+    if captions != "auto" or caption_lines:
+        raise ConfigError(
+            f"{name} brings its captions: where they come from is chosen for folders of pictures"
+        )
+    if name in DATASETS:
+        return DATASETS[name]()
 
-    return open_hub(str(source), cache)
+    from rhinoise.data.hub import open_hub, open_shards  # `datasets` takes a second to import
+
+    cache = cache_folder() / "datasets"
+    return open_shards(shards, cache) if shards else open_hub(name, cache)
 
 
-def _shards(folder: Path) -> list[Path]:
+def _shards(path: Path) -> list[Path]:
     """The shards directly in a folder that holds no pictures of its own."""
-    shards = sorted(
-        file
-        for file in folder.iterdir()
-        if file.suffix in SHARDS and not file.name.startswith((".", "metadata."))
-    )
-    return shards if shards and not has_pictures(folder) else []
+    if not path.is_dir():
+        return []
+    names = sorted(file for file in path.iterdir() if file.suffix in SHARDS)
+    shards = [file for file in names if not file.name.startswith((".", "metadata."))]
+    return shards if shards and not has_pictures(path) else []
