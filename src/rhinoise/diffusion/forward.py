@@ -40,7 +40,7 @@ def step(x: Latents, here: NoiseLevel, there: NoiseLevel, eps: Latents) -> Laten
     """One step q(x_there | x_here) of the chain, to a noisier level (Ho et al. 2020, eq. 2).
 
     Scaling the picture by alpha_there / alpha_here scales its noise too; `eps` fills up what is missing
-    (Kingma et al. 2021, eq. 20).
+    (Kingma et al. 2021, appendix A).
     """
     scale = there.alpha / here.alpha
     # At equal levels rounding may leave a variance of -1e-8.

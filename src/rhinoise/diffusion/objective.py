@@ -7,7 +7,7 @@ Time densities
 
 Weights
     uniform        1 on the network's own answer        Ho et al. 2020, eq. 14
-    min_snr        min(SNR, gamma) on x0                Hang et al. 2023, section 3.4
+    min_snr        min(SNR, gamma) on x0                Hang et al. 2023
     edm            (s^2 + d^2) / (s d)^2 on x0          Karras et al. 2022, table 1
 
 On a flow schedule without shift, logit_normal and log_normal are the same.

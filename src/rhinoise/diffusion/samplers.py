@@ -3,7 +3,7 @@
 ddim           first order; eta = 1 is DDPM, on a flow schedule it is Euler    Song et al. 2021
 heun           second order, two network passes a step                         Karras et al. 2022, algorithm 1
 dpmpp_2m       second order, one pass a step                                   Lu et al. 2022, algorithm 2
-dpmpp_2m_sde   the same with fresh noise in every step                         Lu et al. 2022, appendix
+dpmpp_2m_sde   the same with fresh noise in every step                         Lu et al. 2022
 unipc          the same, corrected by what the next pass says                  Zhao et al. 2023
 
 All are the line `there.add_noise(x0, here.noise_in(x, x0))`; they differ in which x0 they put in. So they
@@ -105,7 +105,7 @@ def heun(
 
 
 def _extrapolated(x0: Latents, old_x0: Latents, levels: Sequence[NoiseLevel]) -> Latents:
-    """x0 in the middle of the coming step, on the line through the last two (Lu et al. 2022, eq. 4.3).
+    """x0 in the middle of the coming step, on the line through the last two (Lu et al. 2022, algorithm 2).
 
     `levels` are the last one, this one and the next. From pure noise or to a clean latent the step in
     log-SNR has no end and no middle: there, x0 stays as it is.
@@ -138,7 +138,7 @@ def _corrected(
 ) -> Latents:
     """What `last_x0` should have been, now that `x0` at the end of its step is known (UniC, order 2).
 
-    Zhao et al. 2023, eq. 5 and 9, solved for two points with B(h) = e^h - 1. `levels` are those of `old_x0`,
+    Zhao et al. 2023, section 3, solved for two points with B(h) = e^h - 1. `levels` are those of `old_x0`,
     `last_x0` and `x0`. In the second step there is no `old_x0`, and both ends of the first count the same.
     """
     if old_x0 is None:
@@ -155,7 +155,7 @@ def _corrected(
 def unipc(
     denoise: Denoise, x: Latents, levels: Sequence[NoiseLevel], *, noise: NoiseSource = no_noise
 ) -> Iterator[Step]:
-    """UniPC of order 2 (Zhao et al. 2023, algorithms 5 to 8, data prediction): `dpmpp_2m`, then corrected.
+    """UniPC of order 2 (Zhao et al. 2023, with data prediction): `dpmpp_2m`, then corrected.
 
     Deterministic: `noise` is never drawn.
     """

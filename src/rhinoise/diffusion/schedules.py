@@ -1,7 +1,7 @@
 """Schedules: how a picture turns to noise as t goes from 0 (clean) to 1 (noise).
 
 linear          betas rise linearly                               Ho et al. 2020, section 4
-scaled_linear   the roots of the betas rise linearly              Rombach et al. 2022, appendix E
+scaled_linear   the roots of the betas rise linearly              Rombach et al. 2022
 cosine          alpha_bar is a squared cosine, betas capped       Nichol & Dhariwal 2021, eq. 17
 sigmoid         betas rise along a sigmoid                        Xu et al. 2022 (GeoDiff)
 flow            straight: alpha = 1 - sigma, with a shift         Liu et al. 2023; Esser et al. 2024, eq. 23
@@ -165,6 +165,6 @@ class ScheduleConfig:
         """The schedule: times t in [0, 1] => NoiseLevel."""
         return SCHEDULES[self.name](**self._given())
 
-    def _given(self) -> dict[str, float]:
+    def _given(self) -> dict[str, bool | float]:
         settings = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "name"}
         return {setting: value for setting, value in settings.items() if value is not None}

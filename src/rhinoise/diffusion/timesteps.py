@@ -5,7 +5,7 @@ trailing      the same in whole thousandths, from the last        Lin et al. 202
 leading       whole thousandths, ending at the first              Lin et al. 2023, table 2
 shifted       more steps where there is much noise                Esser et al. 2024, eq. 23
 karras        equal steps of (sigma / alpha)^(1/7)                Karras et al. 2022, eq. 5
-exponential   equal steps of log(sigma / alpha)                   Lu et al. 2022, section 3.3
+exponential   equal steps of log(sigma / alpha)                   Lu et al. 2022
 stock_flow    what diffusers' DPMSolverMultistepScheduler visits with `use_flow_sigmas`
 
 A `trailing` run of a variance-preserving schedule is what diffusers' DDIMScheduler visits, as long as the
@@ -155,8 +155,8 @@ def levels(
     if not 0 < start <= 1:
         raise ConfigError(f"a run cannot start at {start:g}: it starts in (0, 1], where 1 is pure noise")
     visited = SPACINGS[spacing](schedule, steps, start)
-    sigma = torch.cat([level.sigma for level in visited]).flatten()
-    if not bool((sigma[1:] < sigma[:-1]).all()):
+    ratio = torch.cat([level.ratio for level in visited]).flatten()
+    if not bool((ratio[1:] < ratio[:-1]).all()):
         raise ConfigError(
             f"{steps} steps are too many for '{spacing}' spacing from {start:g}: some fall together"
         )
