@@ -9,7 +9,7 @@ from collections.abc import Callable
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -22,6 +22,7 @@ from rhinoise.core.random import generator
 from rhinoise.core.shapes import Images
 
 
+@runtime_checkable
 class Features(Protocol):
     """A frozen view of pictures; gradients flow to the pictures, never to its weights."""
 
