@@ -132,6 +132,14 @@ def test_a_new_transformer_answers_zero_and_its_blocks_are_the_identity(name: st
     assert all(torch.equal(before, after) for before, after in zip(seen[::2], seen[1::2], strict=True))
 
 
+def test_sampling_first_does_not_hinder_training() -> None:
+    """Tables cached in inference mode once could not be saved for the backward pass."""
+    network, (x, time, text) = build("transformer"), inputs(3, 12, 20)
+    with torch.inference_mode():
+        network(x, time, text)
+    network(x, time, text).sum().backward()
+
+
 def test_rotary_positions_are_relative() -> None:
     """One query and one key at every token: their product depends on the distance alone."""
     height, width = 5, 6

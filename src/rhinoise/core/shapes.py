@@ -35,10 +35,24 @@ class TextEmbedding:
     def __getitem__(self, index: slice | Sequence[int] | Tensor) -> "TextEmbedding":
         return TextEmbedding(tokens=self.tokens[index], mask=self.mask[index], pooled=self.pooled[index])
 
+    def split(self) -> "list[TextEmbedding]":
+        """One embedding of batch 1 per caption."""
+        return [self[index : index + 1] for index in range(len(self))]
+
+    def repeat(self, count: int) -> "TextEmbedding":
+        """A batch of 1 as a batch of `count`, sharing memory."""
+        return TextEmbedding(
+            tokens=self.tokens.expand(count, -1, -1),
+            mask=self.mask.expand(count, -1),
+            pooled=self.pooled.expand(count, -1),
+        )
+
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "TextEmbedding":
         """The same embedding on another device, and in another float type when one is given."""
         return TextEmbedding(
-            tokens=self.tokens.to(device, dtype), mask=self.mask.to(device), pooled=self.pooled.to(device, dtype)
+            tokens=self.tokens.to(device, dtype),
+            mask=self.mask.to(device),
+            pooled=self.pooled.to(device, dtype),
         )
 
     @staticmethod

@@ -32,16 +32,25 @@ def attention(
     """
     scores_per_head = q.shape[2] * k.shape[2]
     if q.device.type == "cpu" and q.dtype == torch.bfloat16 and scores_per_head <= CPU_PRODUCTS_LIMIT:
-        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
-        if mask is not None:
-            scores = scores + _bias(mask, scores.dtype)
-        return scores.softmax(-1) @ v
+        return _attention_by_products(q, k, v, mask)
     bias = None if mask is None else _bias(mask, q.dtype)
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
 
+def _attention_by_products(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    batch, heads = q.shape[:2]
+    q, k, v = (x.flatten(0, 1) for x in (q, k, v))
+    if mask is None:
+        bias = q.new_zeros(1, 1, 1)
+    else:
+        bias = _bias(mask, q.dtype).expand(batch, heads, 1, -1).flatten(0, 1)
+    # One kernel scales, adds and multiplies; with beta = 0 it never reads the bias.
+    scores = torch.baddbmm(bias, q, k.mT, alpha=q.shape[-1] ** -0.5, beta=0 if mask is None else 1)
+    return (scores.softmax(-1) @ v).unflatten(0, (batch, heads))
+
+
 def _bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    # Not -inf, whose softmax over a row without any key would be nan; halved, for room to add scores.
+    # Not -inf, whose softmax over a row without any key is nan; halved, so that scores can be added.
     return torch.where(mask, 0.0, torch.finfo(dtype).min / 2).to(dtype)[:, None, None, :]
 
 

@@ -57,14 +57,15 @@ class TransformerConfig:
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(False)  # a table made while sampling must serve training later
 def rotary_table(
     height: int, width: int, others: int, head_width: int, device: torch.device, dtype: torch.dtype
 ) -> Float[Tensor, "2 l d"]:
     """What turns a head's pairs by a token's row and column (Su et al. 2021, in two dimensions).
 
     Cosines, then sines. The pair of `i` is `i + d/2`; the first half of the pairs turns with the row, the
-    second with the column. The sines carry the sign that `rotate` needs. After the `height * width` tokens of the picture
-    come `others`, which stay unturned.
+    second with the column. The sines carry the sign that `rotate` needs. After the
+    `height * width` tokens of the picture come `others`, which stay unturned.
     """
     quarter = head_width // 4
     frequency = ROTARY_BASE ** -(torch.arange(quarter) / quarter)

@@ -1,1 +1,11 @@
 """Complete, named configurations: functions that return a Recipe."""
+
+from collections.abc import Callable
+
+from rhinoise.recipes.recipe import Recipe
+from rhinoise.recipes.stock import stock
+
+RECIPES: dict[str, Callable[[int], Recipe]] = {"stock": stock}
+"""Name => the recipe for pictures of a given size, in pixels."""
+
+__all__ = ["RECIPES", "Recipe"]

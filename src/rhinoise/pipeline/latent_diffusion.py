@@ -1,0 +1,180 @@
+"""The parts bound into something that generates: captions => latents => pictures.
+
+Everything that a request can ask for is arranged here around one sampler: guidance and inpainting wrap the
+denoiser, image to image starts the sampler half-way. `steps` is a generator: who watches sees every step.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from rhinoise.core.backend import Precision, best_device, float_type, tune_allocator
+from rhinoise.core.config import from_json, to_json
+from rhinoise.core.random import INITIAL, noise_source
+from rhinoise.core.shapes import Images, Latents, TextEmbedding
+from rhinoise.diffusion.guidance import guided, inpainted
+from rhinoise.diffusion.level import Denoise, NoiseLevel, Schedule
+from rhinoise.diffusion.samplers import SAMPLERS, Step
+from rhinoise.diffusion.timesteps import levels
+from rhinoise.nets.autoencoder import CentredAutoencoder
+from rhinoise.nets.text import FrozenTextEncoder, TextEncoder
+from rhinoise.pipeline.denoiser import Denoiser
+from rhinoise.pipeline.request import GenerateRequest, SamplingConfig
+from rhinoise.storage import bundle
+from rhinoise.storage.bundle import Bundle
+
+BATCH = 16
+"""Pictures drawn at a time."""
+STOCK_SAMPLING = SamplingConfig(sampler="dpmpp_2m", spacing="trailing", steps=25, guidance=7.5)
+"""How a folder that rhinoise did not write draws."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentDiffusion:
+    """A text encoder, an autoencoder, a denoiser and a noise schedule, on one device."""
+
+    parts: Bundle
+    text_encoder: TextEncoder | FrozenTextEncoder
+    autoencoder: CentredAutoencoder
+    denoiser: Denoiser
+    schedule: Schedule
+    sampling: SamplingConfig
+    size: int
+    """Height and width of its pictures, in pixels."""
+    device: torch.device
+
+    @classmethod
+    def of(
+        cls, parts: Bundle, *, precision: Precision = "auto", device: torch.device | None = None
+    ) -> "LatentDiffusion":
+        """Bind the parts; the network runs in `precision`, the rest in float32."""
+        tune_allocator()
+        device = device or best_device()
+        dtype = float_type(precision, device)
+        facts = parts.facts
+        autoencoder = parts.autoencoder.eval().requires_grad_(False).to(device)
+        network = parts.network.eval().requires_grad_(False).to(device, dtype)
+        return cls(
+            parts=parts,
+            text_encoder=parts.text_encoder.eval().to(device),
+            autoencoder=autoencoder,
+            denoiser=Denoiser(network, parts.predicts, dtype),
+            schedule=parts.schedule.build(),
+            sampling=from_json(SamplingConfig, facts["sampling"]) if "sampling" in facts else STOCK_SAMPLING,
+            size=facts.get("size") or network.config.sample_size * autoencoder.factor,
+            device=device,
+        )
+
+    @classmethod
+    def load(cls, folder: Path, *, precision: Precision = "auto") -> "LatentDiffusion":
+        """Open a model folder, or a run folder that holds one; ModelFolderError says what is wrong with it."""
+        inside = folder / "model"
+        return cls.of(bundle.load(inside if inside.is_dir() else folder), precision=precision)
+
+    def save(self, folder: Path) -> None:
+        """Write a model folder."""
+        bundle.save(
+            folder, replace(self.parts, facts=self.parts.facts | {"sampling": to_json(self.sampling)})
+        )
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What its folder says of it: size, data, recipe, hash."""
+        return dict(self.parts.facts)
+
+    def latent_shape(self, size: int) -> tuple[int, int, int]:
+        """Channels, rows and columns of the latent of a picture of `size` pixels."""
+        side = size // self.autoencoder.factor
+        return self.autoencoder.latent_channels, side, side
+
+    # captions => TextEmbedding
+    @torch.no_grad()
+    def embed(self, captions: Sequence[str]) -> TextEmbedding:
+        """What the denoiser is told of each caption; "" is unconditional."""
+        return self.text_encoder.encode(captions)
+
+    # images => latents
+    @torch.no_grad()
+    def encode(self, images: Images) -> Latents:
+        """The likeliest centred latent of each picture."""
+        return torch.cat([self.autoencoder.encode(part.to(self.device)).mode for part in images.split(BATCH)])
+
+    # latents => images
+    @torch.no_grad()
+    def decode(self, latents: Latents) -> Images:
+        """The picture of each latent, in [-1, 1]."""
+        parts = [self.autoencoder.decode(part.to(self.device)) for part in latents.split(BATCH)]
+        return torch.cat(parts).clamp(-1, 1)
+
+    def levels(self, request: GenerateRequest) -> list[NoiseLevel]:
+        """The noise levels that the request's sampler visits."""
+        steps, spacing = request.steps or self.sampling.steps, request.spacing or self.sampling.spacing
+        visited = levels(self.schedule, steps, spacing=spacing, start=request.strength)
+        return [level.to(self.device) for level in visited]
+
+    @torch.no_grad()
+    def steps(self, request: GenerateRequest) -> Iterator[Step]:
+        """Draw the request's pictures as one batch, a Step after each step of the sampler."""
+        shape = self.latent_shape(self.size)
+        images = range(request.first, request.first + request.count)
+        noise = noise_source(request.seed, images, shape, self.device)
+        visited = self.levels(request)
+        denoise = self._denoise(request)
+        if request.image is None:
+            x = self.schedule(torch.ones(1)).to(self.device).std * noise(INITIAL)
+        else:
+            original = self.encode(request.image)
+            x = visited[0].add_noise(original, noise(INITIAL))
+            if request.mask is not None:
+                denoise = inpainted(denoise, original, self._latent_mask(request.mask))
+        sampler = SAMPLERS[request.sampler or self.sampling.sampler]
+        yield from sampler(denoise, x, visited, noise=noise)
+
+    def generate(self, request: GenerateRequest) -> Images:
+        """Draw the request's pictures, BATCH at a time => "count 3 H W" in [-1, 1]."""
+        return torch.cat([self.finish(part, self._last(part)) for part in batches(request)])
+
+    def finish(self, request: GenerateRequest, latents: Latents) -> Images:
+        """A sampler's last latents => pictures; outside a mask the original stays."""
+        images = self.decode(latents)
+        if request.mask is None or request.image is None:
+            return images
+        original = request.image if request.paste else self.decode(self.encode(request.image))
+        return torch.lerp(original.to(images), images, request.mask.to(images))
+
+    def _last(self, request: GenerateRequest) -> Latents:
+        *_, last = self.steps(request)
+        return last.x
+
+    def _denoise(self, request: GenerateRequest) -> Denoise:
+        """The Denoise of the request's prompt, negative prompt and guidance."""
+        prompt, negative = self.embed([request.prompt, request.negative]).split()
+        told, free = prompt.repeat(request.count), negative.repeat(request.count)
+        both_texts = TextEmbedding.cat([told, free])
+
+        def both(x: Latents, level: NoiseLevel) -> tuple[Latents, Latents]:
+            captioned, uncaptioned = self.denoiser(torch.cat([x, x]), level, both_texts).chunk(2)
+            return captioned, uncaptioned
+
+        return guided(
+            both,
+            self.denoiser.told(told),
+            scale=self.sampling.guidance if request.guidance is None else request.guidance,
+            interval=request.guidance_interval,
+            rescale=request.guidance_rescale,
+        )
+
+    def _latent_mask(self, mask: Tensor) -> Tensor:
+        """A pixel mask at the latents' size: a latent is drawn anew when any of its pixels is."""
+        return F.max_pool2d(mask.to(self.device), self.autoencoder.factor)
+
+
+def batches(request: GenerateRequest) -> Iterator[GenerateRequest]:
+    """The request as requests of at most BATCH pictures, which draw the same pictures."""
+    for start in range(0, request.count, BATCH):
+        yield replace(request, first=request.first + start, count=min(BATCH, request.count - start))

@@ -1,0 +1,104 @@
+"""A recipe: everything that decides what a training makes of a data set, as one frozen record."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from rhinoise.core.errors import ConfigError
+from rhinoise.core.images import Fit
+from rhinoise.diffusion.objective import ObjectiveConfig
+from rhinoise.diffusion.schedules import ScheduleConfig
+from rhinoise.nets.autoencoder import AutoencoderConfig, IdentityConfig
+from rhinoise.nets.contrastive import ContrastiveConfig
+from rhinoise.nets.discriminator import DiscriminatorConfig
+from rhinoise.nets.patch_autoencoder import PatchAutoencoderConfig
+from rhinoise.nets.text import TextConfig
+from rhinoise.nets.transformer import TransformerConfig
+from rhinoise.nets.unet import UNetConfig
+from rhinoise.pipeline.request import SamplingConfig
+from rhinoise.training.fit import FitConfig
+from rhinoise.training.tasks import AutoencoderLosses, TextTraining
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """How pictures and captions are read."""
+
+    fit: Fit = "pad"
+    background: tuple[int, int, int] = (255, 255, 255)
+    captions: str = "auto"
+    """Where a folder's captions come from: a name in `data.folder.CAPTIONS`."""
+    caption_lines: bool = False
+    """Each line of a sidecar is a caption of its own."""
+    held_out: float = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrozenTextConfig:
+    """A text encoder that is not trained here: a name in FROZEN_TEXT, a folder, or a model on the hub."""
+
+    model: str
+    context: int = 16
+    hub: bool = False
+
+
+Stage = Literal["autoencoder", "text", "denoiser", "total"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shares:
+    """How a budget is divided over the stages; whatever a stage leaves goes to the denoiser."""
+
+    autoencoder: float
+    text: float
+    denoiser: float
+
+    def __post_init__(self) -> None:
+        if abs(self.autoencoder + self.text + self.denoiser - 1) > 1e-6:
+            raise ConfigError(
+                "the shares of the stages add up to 1; these add up to "
+                f"{self.autoencoder + self.text + self.denoiser:g}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A complete, named configuration."""
+
+    name: str
+    size: int
+    """Height and width of the pictures, in pixels."""
+    minutes: float | None
+    """The budget in minutes, or None when it is one in images."""
+    images: int | None
+    """The budget in pictures seen by the denoiser; the other stages get theirs by their shares."""
+    data: DataConfig
+    autoencoder: AutoencoderConfig | PatchAutoencoderConfig | IdentityConfig
+    text: TextConfig | FrozenTextConfig
+    text_training: TextTraining
+    contrastive: ContrastiveConfig
+    network: UNetConfig | TransformerConfig
+    prediction: str
+    schedule: ScheduleConfig
+    objective: ObjectiveConfig
+    caption_dropout: float
+    losses: AutoencoderLosses
+    discriminator: DiscriminatorConfig | None
+    """The critic, where `losses.adversarial` is not 0."""
+    fit_autoencoder: FitConfig
+    fit_text: FitConfig
+    fit_denoiser: FitConfig
+    shares: Shares
+    sampling: SamplingConfig
+    seed: int = 0
+
+    def seconds_for(self, stage: Stage) -> float:
+        """The stage's share of a budget in minutes, in seconds; "total" is all of it."""
+        assert self.minutes is not None
+        return 60 * self.minutes * (1.0 if stage == "total" else getattr(self.shares, stage))
+
+    def images_for(self, stage: Stage) -> int | None:
+        """The stage's part of a budget in pictures, by its share; None when the budget is one in minutes."""
+        if self.images is None:
+            return None
+        return math.ceil(self.images * getattr(self.shares, stage) / self.shares.denoiser)

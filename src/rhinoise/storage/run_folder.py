@@ -1,0 +1,129 @@
+"""A run on disk: what was asked for, what happened, and everything that going on needs.
+
+recipe.json  the data source and the whole recipe      log.jsonl    a line per step and per held-out measure
+plan.json    steps per stage, once they are decided    skipped.csv  pictures left out, and why
+samples/     pictures drawn along the way              state/       checkpoints and finished stages
+model/       the model so far, then the model          lock         held while a training is at work
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rhinoise.core.errors import RunFolderError
+from rhinoise.core.files import read_json, replacing, write_json, write_text
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The paths and records of one run."""
+
+    root: Path
+
+    @property
+    def model(self) -> Path:
+        """The model folder."""
+        return self.root / "model"
+
+    @property
+    def samples(self) -> Path:
+        """Pictures drawn along the way."""
+        return self.root / "samples"
+
+    @property
+    def log(self) -> Path:
+        """One JSON record per line."""
+        return self.root / "log.jsonl"
+
+    def state(self, stage: str) -> Path:
+        """The checkpoints of one stage."""
+        return self.root / "state" / stage
+
+    def claim(self, record: Mapping[str, Any]) -> None:
+        """Make this run the one of `record` (source and recipe), or find that it is; else RunFolderError."""
+        file = self.root / "recipe.json"
+        if file.is_file():
+            different = _differences(json.loads(json.dumps(record)), read_json(file))
+            if different:
+                raise RunFolderError(
+                    f"{self.root} holds another training (it differs in {', '.join(different[:4])}): go on with the "
+                    "same command as before, or choose another --out"
+                )
+            return
+        strangers = (
+            [item.name for item in self.root.iterdir() if item.name != "lock"] if self.root.exists() else []
+        )
+        if strangers:
+            raise RunFolderError(
+                f"{self.root} is not empty and not a run (it holds {strangers[0]}): choose another --out"
+            )
+        write_json(file, dict(record))
+
+    def record(self) -> dict[str, Any]:
+        """What the run is of; RunFolderError when this is no run."""
+        file = self.root / "recipe.json"
+        if not file.is_file():
+            raise RunFolderError(f"{self.root} is not a run of `rhinoise train`: it has no recipe.json")
+        return read_json(file)
+
+    def plan(self) -> dict[str, Any]:
+        """What was decided and measured so far."""
+        file = self.root / "plan.json"
+        return read_json(file) if file.is_file() else {}
+
+    def note(self, name: str, value: Any) -> None:
+        """Write a value into the plan."""
+        write_json(self.root / "plan.json", self.plan() | {name: value})
+
+    def recall(self, name: str, decide: Callable[[], Any]) -> Any:
+        """The value that was decided under this name, or decided now and kept for good."""
+        if name not in self.plan():
+            self.note(name, decide())
+        return self.plan()[name]
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add a line to the log."""
+        with self.log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def entries(self) -> list[dict[str, Any]]:
+        """The log's records; a last line that a kill cut short is left out."""
+        if not self.log.is_file():
+            return []
+        entries = []
+        for line in self.log.read_text(encoding="utf-8").splitlines():
+            try:
+                entries.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return entries
+
+    def rewind(self, stage: str, step: int) -> None:
+        """Forget what the log says of a stage after `step`: it is about to happen again."""
+        kept = [entry for entry in self.entries() if entry["stage"] != stage or entry["step"] <= step]
+        write_text(self.log, "".join(json.dumps(entry) + "\n" for entry in kept))
+
+    def write_skipped(self, skipped: Iterable[tuple[str, str]]) -> None:
+        """The pictures that were left out: file name and reason."""
+        table = io.StringIO()
+        rows = csv.writer(table)
+        rows.writerow(["file_name", "reason"])
+        rows.writerows(skipped)
+        with replacing(self.root / "skipped.csv") as temporary:
+            temporary.write_text(table.getvalue(), encoding="utf-8", newline="")
+
+
+def _differences(wanted: Any, found: Any, path: str = "") -> list[str]:
+    """The dotted names of the settings in which two records differ."""
+    if not (isinstance(wanted, dict) and isinstance(found, dict)):
+        return [] if wanted == found else [path]
+    names = wanted.keys() | found.keys()
+    return [
+        name
+        for key in sorted(names)
+        for name in _differences(wanted.get(key), found.get(key), f"{path}.{key}".strip("."))
+    ]

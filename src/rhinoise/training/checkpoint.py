@@ -1,0 +1,68 @@
+"""Checkpoints: one safetensors file per step, with its JSON facts in the header.
+
+Everything that the next step depends on is in it (weights, average, optimizer), in float32; the batches and
+their noise are functions of the step. The file is written under a temporary name, flushed and renamed: whenever
+the process is killed, the newest complete one is there.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from rhinoise.core.files import replacing
+
+KEPT = 2
+"""How many checkpoints of a stage stay on the disk."""
+
+
+def save(folder: Path, step: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Path:
+    """Write the checkpoint of `step` and remove all but the newest ones."""
+    path = folder / f"{step:08d}.safetensors"
+    with replacing(path) as temporary:
+        save_file(
+            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+            temporary,
+            metadata={"rhinoise": json.dumps({"step": step} | dict(facts))},
+        )
+    for old in list(_newest_first(folder))[KEPT:]:
+        old.unlink()
+    return path
+
+
+def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """The newest checkpoint's tensors and facts; None when there is none."""
+    path = next(_newest_first(folder), None)
+    if path is None:
+        return None
+    with safe_open(path, framework="pt") as file:
+        facts = json.loads(file.metadata()["rhinoise"])
+        return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118, not a mapping
+
+
+def remove_all(folder: Path) -> None:
+    """Remove every checkpoint of a stage that is done."""
+    for path in list(_newest_first(folder)):
+        path.unlink()
+
+
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose name starts with `prefix.`, without it."""
+    return {
+        name.removeprefix(f"{prefix}."): value
+        for name, value in tensors.items()
+        if name.startswith(f"{prefix}.")
+    }
+
+
+def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors with `prefix.` before each name."""
+    return {f"{prefix}.{name}": value for name, value in tensors.items()}
+
+
+def _newest_first(folder: Path) -> Iterator[Path]:
+    return iter(sorted(folder.glob("[0-9]*.safetensors"), reverse=True))

@@ -1,0 +1,154 @@
+"""One loop for every stage, as a generator of reports.
+
+The consumer prints, plots, streams or stops: leaving the loop saves a checkpoint first, and running the same
+call again goes on from there, exactly as if nothing had happened.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from rhinoise.core.backend import Precision
+from rhinoise.core.errors import PlanError
+from rhinoise.training import checkpoint
+from rhinoise.training.batches import Batches
+from rhinoise.training.ema import Ema
+from rhinoise.training.engine import Engine, OptimizerName
+
+
+WARM_UP, TIMED = 2, 6
+"""Steps of the trial that measures a step's time: the first are slower, memory being allocated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """How one stage is trained. Fractions are of the stage's steps."""
+
+    batch: int
+    """Pictures per step."""
+    learning_rate: float
+    optimizer: OptimizerName = "adamw"
+    warmup: float = 0.03
+    """Fraction over which the learning rate climbs to its value, linearly."""
+    decay: float = 0.4
+    """Last fraction, over which the learning rate falls to zero, linearly."""
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    """Largest norm of the gradient; a longer one is shortened to it."""
+    ema_width: float = 0.05
+    """Standard deviation of the weights' average, as a fraction of the training."""
+    precision: Precision = "auto"
+    seed: int = 0
+    checkpoint_seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one step gave. `seconds` is training time since step 0, over all sessions."""
+
+    step: int
+    images: int
+    losses: dict[str, float]
+    learning_rate: float
+    gradient_norm: float
+    seconds: float
+
+
+def learning_rate(config: FitConfig, step: int, steps: int) -> float:
+    """Warm-up, plateau, linear decay to zero (Zhai et al. 2022; Hägele et al. 2024); `step` counts from 0."""
+    rising = (step + 1) / max(1.0, config.warmup * steps)
+    falling = (steps - step) / max(1.0, config.decay * steps)
+    return config.learning_rate * min(1.0, rising, falling)
+
+
+class Fit:
+    """A task on its way: its engine, its average, where it stands. `run` is the loop."""
+
+    def __init__(
+        self, task: nn.Module, batches: Batches, config: FitConfig, *, steps: int, folder: Path | None = None
+    ) -> None:
+        """Take up the newest checkpoint in `folder`, or start; without a folder nothing is saved."""
+        self.config, self.batches, self.steps, self.folder = config, batches, steps, folder
+        self.engine = Engine(
+            task,
+            optimizer=config.optimizer,
+            weight_decay=config.weight_decay,
+            clip=config.clip,
+            precision=config.precision,
+        )
+        self.ema = Ema(self.engine.trained, config.ema_width)
+        self.step, self.seconds = 0, 0.0
+        if folder is not None:
+            self._resume(folder)
+
+    def run(self) -> Iterator[Report]:
+        """Train to the end, a report after each step; leaving early saves first.
+
+        PlanError when the loss is no longer a number: the last good checkpoint stays.
+        """
+        saved, started = time.monotonic(), time.monotonic() - self.seconds
+        try:
+            while self.step < self.steps:
+                rate = learning_rate(self.config, self.step, self.steps)
+                losses, norm = self.engine.step(self.batches.at(self.step), rate)
+                values = {name: float(value) for name, value in losses.items()}
+                if not math.isfinite(values["loss"]):
+                    raise PlanError(
+                        f"the loss is {values['loss']} at step {self.step + 1}: start again with a lower learning "
+                        f"rate (now {self.config.learning_rate:g})"
+                    )
+                self.step += 1
+                self.ema.update(self.engine.trained, self.step)
+                self.seconds = time.monotonic() - started
+                yield Report(
+                    step=self.step,
+                    images=self.step * self.batches.size,
+                    losses=values,
+                    learning_rate=rate,
+                    gradient_norm=float(norm),
+                    seconds=self.seconds,
+                )
+                if time.monotonic() - saved > self.config.checkpoint_seconds:
+                    self.save()
+                    saved = time.monotonic()
+        except GeneratorExit:
+            self.save()
+            raise
+        self.save()
+
+    def save(self) -> None:
+        """Write a checkpoint of where the training stands."""
+        if self.folder is None:
+            return
+        tensors = (
+            checkpoint.prefixed("weights", self.engine.trained)
+            | checkpoint.prefixed("average", self.ema.average)
+            | checkpoint.prefixed("optimizer", self.engine.optimizer_state())
+        )
+        checkpoint.save(self.folder, self.step, tensors, {"seconds": self.seconds, "steps": self.steps})
+
+    def averaged(self) -> dict[str, Tensor]:
+        """The averaged weights, by name in the task: what is kept as the model."""
+        return self.ema.average
+
+    def _resume(self, folder: Path) -> None:
+        found = checkpoint.load(folder)
+        if found is None:
+            return
+        tensors, facts = found
+        self.engine.module.load_state_dict(checkpoint.under("weights", tensors), strict=False)
+        self.ema.load(checkpoint.under("average", tensors))
+        self.engine.load_optimizer_state(checkpoint.under("optimizer", tensors))
+        self.step, self.seconds = facts["step"], facts["seconds"]
+
+
+def seconds_per_step(task: nn.Module, batches: Batches, config: FitConfig) -> float:
+    """How long a step takes here, from a few that are then forgotten; the task itself is not changed."""
+    trial = Fit(copy.deepcopy(task), batches, config, steps=WARM_UP + TIMED)
+    times = [report.seconds for report in trial.run()]
+    return (times[-1] - times[WARM_UP - 1]) / TIMED

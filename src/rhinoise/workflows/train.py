@@ -1,0 +1,378 @@
+"""From captioned pictures to a model: every stage, in order, resumable at any moment.
+
+pictures => autoencoder => kept latents => text encoder => kept embeddings => denoiser => model folder
+
+What is decided on the way (steps per stage, from measured times) is written down once, so that a run that was
+killed and started again goes on as if nothing had happened.
+"""
+
+import copy
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from rhinoise.core.config import to_json
+from rhinoise.core.files import cache_folder, digest, locked
+from rhinoise.core.images import grid, to_pil
+from rhinoise.core.shapes import Images, TextEmbedding
+from rhinoise.data.dataset import split
+from rhinoise.data.latents import Arrays, centre, encoded
+from rhinoise.data.pixels import Preparation, Prepared, preparing
+from rhinoise.data.sources import open_dataset
+from rhinoise.evaluation.levels import loss_by_level
+from rhinoise.evaluation.scores import autoencoder_score
+from rhinoise.nets.autoencoder import CentredAutoencoder
+from rhinoise.nets.contrastive import ImageTower
+from rhinoise.nets.discriminator import PatchDiscriminator
+from rhinoise.nets.features import FEATURES
+from rhinoise.nets.patch_autoencoder import PatchAutoencoder
+from rhinoise.nets.text import TextEncoder
+from rhinoise.nets.text.weights import fingerprint
+from rhinoise.pipeline.denoiser import Denoiser
+from rhinoise.pipeline.latent_diffusion import LatentDiffusion
+from rhinoise.pipeline.request import GenerateRequest
+from rhinoise.recipes.recipe import Recipe
+from rhinoise.storage.bundle import Bundle
+from rhinoise.storage.run_folder import RunFolder
+from rhinoise.training.batches import CaptionedBatches, Captions, DenoisingBatches, ImageBatches, to_images
+from rhinoise.training.checkpoint import under
+from rhinoise.training.tasks import AutoencoderTask, ContrastiveTask, DenoisingTask
+from rhinoise.workflows.build import build, build_text_encoder, seeded
+from rhinoise.workflows.events import Event, Progress, Said, Wrote
+from rhinoise.workflows.plan import check_latents, check_losses, check_room, check_shapes, check_text
+from rhinoise.workflows.stages import Clock, Stage, run_stage
+
+GLANCES = 5
+"""How often a denoiser in training is looked at: held-out loss, samples, the model so far."""
+RESERVE = 0.04
+"""Part of the budget that the glances and the last writing take."""
+SHOWN = 16
+"""Pictures in a grid, half of them held out."""
+MEASURED = 128
+"""Held-out pictures that a glance measures the loss on."""
+CHUNK = 64
+"""Pictures or captions that are encoded at a time."""
+START_PICTURES = 2048
+"""Pictures that an autoencoder's linear part is measured on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRequest:
+    """What to train from (a source, as `data.sources` takes it), into which folder, by which recipe."""
+
+    source: str
+    out: Path
+    recipe: Recipe
+
+
+def train(request: TrainRequest) -> Iterator[Event]:
+    """Train every stage; leaving the loop saves, and the same call goes on from there.
+
+    RunFolderError, PlanError, DataError and DiskFullError say what stands in the way, before anything is lost.
+    """
+    run = RunFolder(request.out)
+    check_losses(request.recipe)
+    autoencoder = build(request.recipe.autoencoder, seed=request.recipe.seed)
+    network = build(request.recipe.network, seed=request.recipe.seed + 1)
+    check_shapes(request.recipe, autoencoder)
+    run.claim({"source": request.source, "recipe": to_json(request.recipe)})
+    with locked(run.root):
+        clock = Clock(run)
+        pictures = yield from read_pictures(run, request)
+        training = Training(run, clock, request.recipe, pictures, autoencoder, network)
+        yield from training.stages()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """The prepared pictures, their captions, and which are held out."""
+
+    prepared: Prepared
+    captions: Captions
+    train: Int[np.ndarray, "m"]
+    held_out: Int[np.ndarray, "k"]
+
+    @property
+    def judged(self) -> Int[np.ndarray, "k"]:
+        """What scores are measured on: the held-out ones, or all of a set too small to hold any out."""
+        return self.held_out if len(self.held_out) else self.train
+
+    def first_captions(self, indices: Int[np.ndarray, "k"]) -> list[str]:
+        """The first caption of each of these pictures."""
+        return [self.captions.rows[row] for row in self.captions.first[indices]]
+
+
+def read_pictures(run: RunFolder, request: TrainRequest) -> Generator[Event, None, Pictures]:
+    """Open the source, decode every picture once, say what was skipped, split."""
+    data = request.recipe.data
+    yield Said(f"reading the pictures of {request.source}")
+    dataset = open_dataset(request.source, captions=data.captions, caption_lines=data.caption_lines)
+    preparation = Preparation(size=request.recipe.size, fit=data.fit, background=data.background)
+    work = preparing(dataset, preparation, cache_folder() / "pictures")
+    while True:
+        try:
+            seen = next(work)
+        except StopIteration as end:
+            prepared: Prepared = end.value
+            break
+        yield Progress(stage="pictures", done=seen.done, total=seen.total, unit="picture")
+    skipped = prepared.dataset.skipped
+    run.write_skipped([(item.name, item.reason) for item in skipped])
+    examples = prepared.dataset.examples
+    train_part, held_out = split(prepared.dataset, data.held_out)
+    yield Said(
+        f"{len(examples)} pictures, {len(held_out)} of them held out"
+        + (f"; {len(skipped)} skipped, see {run.root / 'skipped.csv'}" if skipped else "")
+    )
+    return Pictures(
+        prepared=prepared,
+        captions=Captions.of([example.captions for example in examples]),
+        train=np.array(train_part),
+        held_out=np.array(held_out, dtype=np.int64),
+    )
+
+
+class Training:
+    """The stages of one run, and what each leaves to the next."""
+
+    def __init__(
+        self,
+        run: RunFolder,
+        clock: Clock,
+        recipe: Recipe,
+        pictures: Pictures,
+        autoencoder: CentredAutoencoder,
+        network: nn.Module,
+    ) -> None:
+        self.run, self.clock, self.recipe, self.pictures = run, clock, recipe, pictures
+        self.autoencoder, self.network = autoencoder, network
+        rows = pictures.captions.rows
+        self.text_encoder = build_text_encoder(recipe.text, rows, seed=recipe.seed + 2)
+        self.joint = recipe.text_training == "joint" and isinstance(self.text_encoder, TextEncoder)
+
+    def stages(self) -> Iterator[Event]:
+        """All of it, in order."""
+        recipe, text_encoder = self.recipe, self.text_encoder
+        check_text(recipe, text_encoder)
+        side, modules = recipe.size // self.autoencoder.factor, [self.autoencoder, self.network, text_encoder]
+        numbers = len(self.pictures.prepared) * self.autoencoder.latent_channels * side**2
+        check_room(self.run.root, modules, latent_numbers=numbers)
+        yield from self.train_autoencoder()
+        latents = yield from self.keep_latents()
+        if recipe.text_training == "contrastive" and isinstance(text_encoder, TextEncoder):
+            yield from self.train_text_encoder(text_encoder)
+        yield from self.train_denoiser(latents)
+
+    # ------------------------------------------------------------------------------------------ autoencoder
+
+    def train_autoencoder(self) -> Iterator[Event]:
+        """Pictures => pictures through few numbers."""
+        recipe, pictures, autoencoder = self.recipe, self.pictures, self.autoencoder
+        if not any(parameter.requires_grad for parameter in autoencoder.parameters()):
+            return  # latents are pixels
+        if isinstance(autoencoder, PatchAutoencoder):
+            some = pictures.train[:: max(1, len(pictures.train) // START_PICTURES)]
+            autoencoder.start_from(to_images(pictures.prepared.array[some]))
+        losses, critic = recipe.losses, None
+        if recipe.discriminator is not None and losses.adversarial:
+            critic = seeded(recipe.seed + 3, PatchDiscriminator, recipe.discriminator)
+        features = FEATURES[losses.perceptual_features]() if losses.perceptual else None
+        side = recipe.size // autoencoder.factor
+        stage = Stage(
+            name="autoencoder",
+            task=AutoencoderTask(autoencoder, losses, discriminator=critic, features=features),
+            batches=lambda steps: ImageBatches(
+                pixels=pictures.prepared.array,
+                indices=pictures.train,
+                size=recipe.fit_autoencoder.batch,
+                seed=recipe.seed,
+                steps=steps,
+                latent_shape=(autoencoder.latent_channels, side, side),
+            ),
+            config=recipe.fit_autoencoder,
+            images=recipe.images_for("autoencoder"),
+            seconds=lambda: recipe.seconds_for("autoencoder"),
+        )
+        yield from run_stage(self.run, self.clock, stage)
+
+    def keep_latents(self) -> Generator[Event, None, Float[np.ndarray, "n c h w"]]:
+        """Encode every picture once, and centre the autoencoder by what comes out."""
+        array, autoencoder = self.pictures.prepared.array, self.autoencoder.eval().requires_grad_(False)
+        yield Said(f"encoding {len(array)} pictures")
+
+        def chunks() -> Iterator[Arrays]:
+            for start in range(0, len(array), CHUNK):
+                yield {"latents": autoencoder.encode(to_images(array[start : start + CHUNK])).mode.numpy()}
+
+        key = digest("latents", self.pictures.prepared.key, fingerprint(autoencoder))
+
+        def finish(arrays: Arrays) -> Arrays:
+            return dict(zip(("mean", "std"), centre(arrays["latents"]), strict=True))
+
+        kept = encoded(cache_folder() / "latents", key, len(array), chunks(), finish)
+        autoencoder.set_statistics(
+            torch.from_numpy(kept["mean"].copy()), torch.from_numpy(kept["std"].copy())
+        )
+        yield from self.judge_autoencoder()
+        return kept["latents"]
+
+    def judge_autoencoder(self) -> Iterator[Event]:
+        """PSNR and SSIM on held-out pictures, and some of them before and after."""
+        array, judged = self.pictures.prepared.array, self.pictures.judged
+        batches = [to_images(array[judged[i : i + CHUNK]]) for i in range(0, len(judged), CHUNK)]
+        score = autoencoder_score(self.reconstruct, batches)
+        self.run.note("autoencoder score", asdict(score))
+        yield Said(
+            f"autoencoder: PSNR {score.psnr:.1f} dB, SSIM {score.ssim:.3f} on {score.pictures} pictures"
+        )
+        before = batches[0][: SHOWN // 2]
+        yield self.draw("autoencoder.png", torch.cat([before, self.reconstruct(before)]), columns=len(before))
+
+    @torch.no_grad()
+    def reconstruct(self, images: Images) -> Images:
+        """Encode, decode."""
+        return self.autoencoder.decode(self.autoencoder.encode(images).mode).clamp(-1, 1)
+
+    # ------------------------------------------------------------------------------------------ text
+
+    def train_text_encoder(self, text_encoder: TextEncoder) -> Iterator[Event]:
+        """Captions and pictures that belong together find each other."""
+        recipe, pictures = self.recipe, self.pictures
+        tower = seeded(
+            recipe.seed + 4, ImageTower, recipe.contrastive, pooled_width=text_encoder.pooled_width
+        )
+        stage = Stage(
+            name="text",
+            task=ContrastiveTask(text_encoder, tower),
+            batches=lambda steps: CaptionedBatches(
+                pixels=pictures.prepared.array,
+                indices=pictures.train,
+                captions=pictures.captions,
+                tokens=text_encoder.tokenize(pictures.captions.rows),
+                size=recipe.fit_text.batch,
+                seed=recipe.seed,
+            ),
+            config=recipe.fit_text,
+            images=recipe.images_for("text"),
+            seconds=lambda: recipe.seconds_for("text"),
+        )
+        yield from run_stage(self.run, self.clock, stage)
+
+    def keep_embeddings(self) -> Callable[[Int[np.ndarray, "b"]], TextEmbedding]:
+        """Encode every caption once => rows to their embeddings."""
+        rows, text_encoder = self.pictures.captions.rows, self.text_encoder.eval()
+
+        def chunks() -> Iterator[Arrays]:
+            for start in range(0, len(rows), CHUNK):
+                with torch.no_grad():
+                    text = text_encoder.encode(rows[start : start + CHUNK])
+                yield {
+                    "tokens": text.tokens.numpy(),
+                    "mask": text.mask.numpy(),
+                    "pooled": text.pooled.numpy(),
+                }
+
+        key = digest("text", text_encoder.fingerprint, *rows)
+        kept = encoded(cache_folder() / "text", key, len(rows), chunks())
+        return lambda chosen: TextEmbedding(
+            **{name: torch.from_numpy(array[chosen]) for name, array in kept.items()}
+        )
+
+    # ------------------------------------------------------------------------------------------ denoiser
+
+    def train_denoiser(self, latents: Float[np.ndarray, "n c h w"]) -> Iterator[Event]:
+        """Noise the latents, ask for them back; afterwards the model is whole."""
+        recipe, pictures = self.recipe, self.pictures
+        check_latents(latents, self.autoencoder)
+        if self.joint:
+            text_encoder = self.text_encoder
+            tokens = text_encoder.tokenize(pictures.captions.rows)
+            unconditional, text = text_encoder.tokenize([""]), lambda chosen: tokens[torch.from_numpy(chosen)]
+        else:
+            text_encoder, text = None, self.keep_embeddings()
+            with torch.no_grad():
+                unconditional = self.text_encoder.encode([""])
+        task = DenoisingTask(
+            Denoiser(self.network, recipe.prediction),
+            recipe.schedule.build(),
+            recipe.objective,
+            unconditional=unconditional,
+            text_encoder=text_encoder,
+        )
+        stage = Stage(
+            name="denoiser",
+            task=task,
+            batches=lambda steps: DenoisingBatches(
+                latents=latents,
+                indices=pictures.train,
+                captions=pictures.captions,
+                text=text,
+                size=recipe.fit_denoiser.batch,
+                seed=recipe.seed,
+                caption_dropout=recipe.caption_dropout,
+            ),
+            config=recipe.fit_denoiser,
+            images=recipe.images_for("denoiser"),
+            seconds=lambda: recipe.seconds_for("total") * (1 - RESERVE) - self.clock.seconds(),
+            glances=GLANCES,
+            look=lambda average, step: self.look(latents, average, step),
+        )
+        yield from run_stage(self.run, self.clock, stage)
+
+    def look(
+        self, latents: Float[np.ndarray, "n c h w"], average: Mapping[str, Tensor], step: int
+    ) -> Iterator[Event]:
+        """The model so far: saved, measured on held-out pictures, and some drawn."""
+        model = self.model_so_far(average, step)
+        model.save(self.run.model)
+        judged = self.pictures.judged[:MEASURED]
+        text = model.embed(self.pictures.first_captions(judged))
+        losses = loss_by_level(model.denoiser, model.schedule, torch.from_numpy(latents[judged]), text)
+        mean = sum(level.answer for level in losses) / len(losses)
+        self.run.append(
+            {"stage": "held out", "step": step, "loss": mean, "levels": [asdict(level) for level in losses]}
+        )
+        yield Said(f"denoiser after step {step}: held-out loss {mean:.4f}")
+        shown = np.concatenate([self.pictures.train[: SHOWN // 2], self.pictures.judged[: SHOWN // 2]])
+        captions = self.pictures.first_captions(shown)
+        drawn = [
+            model.generate(GenerateRequest(prompt=caption, first=i)) for i, caption in enumerate(captions)
+        ]
+        yield self.draw(f"{step:07d}.png", torch.cat(drawn), columns=SHOWN // 2, labels=captions)
+
+    def model_so_far(self, average: Mapping[str, Tensor], step: int) -> LatentDiffusion:
+        """The averaged weights bound into a model, the ones in training left alone."""
+        recipe = self.recipe
+        network, text_encoder = copy.deepcopy(self.network), self.text_encoder
+        network.load_state_dict(under("network", average), strict=False)
+        if self.joint:
+            text_encoder = copy.deepcopy(self.text_encoder)
+            text_encoder.load_state_dict(under("text_encoder", average), strict=False)
+        facts = {
+            "recipe": recipe.name,
+            "size": recipe.size,
+            "sampling": to_json(recipe.sampling),
+            "pictures": len(self.pictures.train),
+            "denoiser_steps": step,
+        }
+        parts = Bundle(
+            autoencoder=self.autoencoder,
+            text_encoder=text_encoder,
+            network=network,
+            predicts=recipe.prediction,
+            schedule=recipe.schedule,
+            facts=facts,
+        )
+        return LatentDiffusion.of(parts, device=torch.device("cpu"))
+
+    def draw(self, name: str, images: Images, *, columns: int, labels: list[str] | None = None) -> Wrote:
+        """A grid in the run's samples."""
+        path = self.run.samples / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        grid(to_pil(images), columns, labels).save(path)
+        return Wrote(path)
