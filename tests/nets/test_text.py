@@ -245,3 +245,10 @@ def test_a_half_written_frozen_encoder_is_refused(encoder, tmp_path):
 def test_an_unknown_name_is_not_looked_up_on_the_hub():
     with pytest.raises(UnknownNameError, match="did you mean 'minilm'"):
         FrozenTextEncoder.named("minilmm", context=8)
+
+
+def test_minilm_saves_into_a_model_folder(minilm, tmp_path):
+    minilm.save(tmp_path)
+    again = FrozenTextEncoder.load(tmp_path)
+    assert (again.context, again.fingerprint) == (minilm.context, minilm.fingerprint)
+    assert torch.equal(again.encode(TRICKY).tokens, minilm.encode(TRICKY).tokens)
