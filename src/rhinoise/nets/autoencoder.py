@@ -330,13 +330,6 @@ class IdentityAutoencoder(CentredAutoencoder):
         return latents
 
 
-AUTOENCODERS: dict[str, tuple[type, type[CentredAutoencoder]]] = {
-    "kl": (AutoencoderConfig, Autoencoder),
-    "identity": (IdentityConfig, IdentityAutoencoder),
-}
-"""Every autoencoder by name: its config's class and its own."""
-
-
 @torch.no_grad()
 def folded(autoencoder: Autoencoder) -> dict[str, Tensor]:
     """The weights of an equal autoencoder whose raw latents are centred already, without statistics.

@@ -1,10 +1,18 @@
-"""What every denoising network is, and which there are."""
+"""What every denoising network is, and which networks and autoencoders there are."""
 
 from typing import Any, Protocol
 
 from torch import nn
 
 from rhinoise.core.shapes import Latents, TextEmbedding, Times
+from rhinoise.nets.autoencoder import (
+    Autoencoder,
+    AutoencoderConfig,
+    CentredAutoencoder,
+    IdentityAutoencoder,
+    IdentityConfig,
+)
+from rhinoise.nets.patch_autoencoder import PatchAutoencoder, PatchAutoencoderConfig
 from rhinoise.nets.transformer import Transformer, TransformerConfig
 from rhinoise.nets.unet import UNet, UNetConfig
 
@@ -22,3 +30,10 @@ NETWORKS: dict[str, tuple[type[Any], type[nn.Module]]] = {
     "transformer": (TransformerConfig, Transformer),
 }
 """Every network by name: its config's class and its own."""
+
+AUTOENCODERS: dict[str, tuple[type[Any], type[CentredAutoencoder]]] = {
+    "kl": (AutoencoderConfig, Autoencoder),
+    "patch": (PatchAutoencoderConfig, PatchAutoencoder),
+    "identity": (IdentityConfig, IdentityAutoencoder),
+}
+"""Every autoencoder, likewise."""

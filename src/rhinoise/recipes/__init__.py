@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
+from rhinoise.recipes.lean import lean
 from rhinoise.recipes.recipe import Recipe
 from rhinoise.recipes.stock import stock
 
-RECIPES: dict[str, Callable[[int], Recipe]] = {"stock": stock}
+RECIPES: dict[str, Callable[[int], Recipe]] = {"lean": lean, "stock": stock}
 """Name => the recipe for pictures of a given size, in pixels."""
 
 __all__ = ["RECIPES", "Recipe"]

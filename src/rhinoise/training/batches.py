@@ -41,7 +41,7 @@ def _shuffle(seed: int, count: int, epoch: int) -> Int[np.ndarray, "n"]:
 
 def to_images(pixels: UInt8[np.ndarray, "b 3 H W"]) -> Images:
     """Prepared pictures => floats in [-1, 1], channels last in memory (what convolutions on a CPU want)."""
-    return from_uint8(torch.from_numpy(np.ascontiguousarray(pixels))).contiguous(
+    return from_uint8(torch.from_numpy(np.array(pixels))).contiguous(
         memory_format=torch.channels_last
     )
 
@@ -156,7 +156,7 @@ class DenoisingBatches:
         """
         chosen = self.indices[order(self.seed, len(self.indices), self.size, step)]
         chance = generator("denoising", self.seed, step)
-        x0 = torch.from_numpy(np.ascontiguousarray(self.latents[chosen]))
+        x0 = torch.from_numpy(np.array(self.latents[chosen]))
         strata = torch.randperm(self.size, generator=chance)
         return DenoisingBatch(
             x0=x0,

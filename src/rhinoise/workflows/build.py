@@ -5,8 +5,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from rhinoise.nets.autoencoder import AUTOENCODERS
-from rhinoise.nets.network import NETWORKS
+from rhinoise.nets.network import AUTOENCODERS, NETWORKS
 from rhinoise.nets.text import FrozenTextEncoder, TextConfig, TextEncoder
 from rhinoise.recipes.recipe import FrozenTextConfig
 
