@@ -1,6 +1,6 @@
 """What every denoising network is, and which networks and autoencoders there are."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import nn
 
@@ -14,9 +14,11 @@ from rhinoise.nets.autoencoder import (
 )
 from rhinoise.nets.patch_autoencoder import PatchAutoencoder, PatchAutoencoderConfig
 from rhinoise.nets.transformer import Transformer, TransformerConfig
+from rhinoise.nets.uvit import UViT, UViTConfig
 from rhinoise.nets.unet import UNet, UNetConfig
 
 
+@runtime_checkable
 class Network(Protocol):
     """(x, time, text) => an answer of x's shape. Its meaning is a `Prediction`; a network knows no noise."""
 
@@ -28,6 +30,7 @@ class Network(Protocol):
 NETWORKS: dict[str, tuple[type[Any], type[nn.Module]]] = {
     "unet": (UNetConfig, UNet),
     "transformer": (TransformerConfig, Transformer),
+    "uvit": (UViTConfig, UViT),
 }
 """Every network by name: its config's class and its own."""
 

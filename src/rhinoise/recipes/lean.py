@@ -10,9 +10,9 @@ from rhinoise.diffusion.schedules import ScheduleConfig
 from rhinoise.nets.contrastive import ContrastiveConfig
 from rhinoise.nets.patch_autoencoder import PatchAutoencoderConfig
 from rhinoise.nets.text import TextConfig
-from rhinoise.nets.transformer import TransformerConfig
+from rhinoise.nets.uvit import UViTConfig
 from rhinoise.pipeline.request import SamplingConfig
-from rhinoise.recipes.recipe import DataConfig, Recipe, Shares
+from rhinoise.recipes.recipe import DataConfig, Recipe, Shares, check_size
 from rhinoise.training.fit import FitConfig
 from rhinoise.training.tasks import AutoencoderLosses
 
@@ -23,6 +23,7 @@ TEXT_WIDTH = 256
 
 def lean(size: int) -> Recipe:
     """The recipe for pictures of `size` pixels, a multiple of 8."""
+    check_size(size, 8)
     return Recipe(
         name="lean",
         size=size,
@@ -33,14 +34,14 @@ def lean(size: int) -> Recipe:
         text=TextConfig(width=TEXT_WIDTH, layers=2, heads=4, context=16),
         text_training="contrastive",
         contrastive=ContrastiveConfig(),
-        network=TransformerConfig(
+        network=UViTConfig(
             sample_size=size // FACTOR,
             channels=CHANNELS,
-            patch_size=2,
+            fine_width=128,
+            fine_blocks=2,
             width=256,
-            depth=8,
+            depth=4,
             heads=4,
-            text="in_context",
             text_width=TEXT_WIDTH,
             pooled_width=TEXT_WIDTH,
         ),

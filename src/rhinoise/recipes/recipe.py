@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from rhinoise.core.errors import ConfigError
+from rhinoise.core.errors import ConfigError, PlanError
 from rhinoise.core.images import Fit
 from rhinoise.diffusion.objective import ObjectiveConfig
 from rhinoise.diffusion.schedules import ScheduleConfig
@@ -15,6 +15,7 @@ from rhinoise.nets.patch_autoencoder import PatchAutoencoderConfig
 from rhinoise.nets.text import TextConfig
 from rhinoise.nets.transformer import TransformerConfig
 from rhinoise.nets.unet import UNetConfig
+from rhinoise.nets.uvit import UViTConfig
 from rhinoise.pipeline.request import SamplingConfig
 from rhinoise.training.fit import FitConfig
 from rhinoise.training.tasks import AutoencoderLosses, TextTraining
@@ -61,6 +62,15 @@ class Shares:
             )
 
 
+def check_size(size: int, of: int) -> None:
+    """PlanError unless `size` is a multiple of what the recipe's parts divide it by."""
+    if size < of or size % of:
+        below = max(size // of, 1) * of
+        raise PlanError(
+            f"--size {size} is not a multiple of {of}, as this recipe wants: take {below} or {below + of}"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A complete, named configuration."""
@@ -77,7 +87,7 @@ class Recipe:
     text: TextConfig | FrozenTextConfig
     text_training: TextTraining
     contrastive: ContrastiveConfig
-    network: UNetConfig | TransformerConfig
+    network: UNetConfig | TransformerConfig | UViTConfig
     prediction: str
     schedule: ScheduleConfig
     objective: ObjectiveConfig
@@ -91,6 +101,18 @@ class Recipe:
     shares: Shares
     sampling: SamplingConfig
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.minutes is None and self.images is None:
+            raise ConfigError(
+                "a training needs a budget, in minutes or in images: --minutes 10, or --images 100000"
+            )
+        if (self.minutes or 1) <= 0 or (self.images or 1) <= 0:
+            raise ConfigError("the budget of a training is above 0: --minutes 10, or --images 100000")
+        if not 0 <= self.caption_dropout < 1:
+            raise ConfigError(
+                f"caption_dropout is the part of captions that is hidden, from 0 to below 1, not {self.caption_dropout:g}"
+            )
 
     def seconds_for(self, stage: Stage) -> float:
         """The stage's share of a budget in minutes, in seconds; "total" is all of it."""

@@ -11,7 +11,7 @@ from rhinoise.nets.contrastive import ContrastiveConfig
 from rhinoise.nets.text import TextConfig
 from rhinoise.nets.unet import UNetConfig
 from rhinoise.pipeline.request import SamplingConfig
-from rhinoise.recipes.recipe import DataConfig, Recipe, Shares
+from rhinoise.recipes.recipe import DataConfig, Recipe, Shares, check_size
 from rhinoise.training.fit import FitConfig
 from rhinoise.training.tasks import AutoencoderLosses
 
@@ -22,6 +22,7 @@ TEXT_WIDTH = 256
 
 def stock(size: int) -> Recipe:
     """The recipe for pictures of `size` pixels, a multiple of 16."""
+    check_size(size, 16)
     latent = size // FACTOR
     return Recipe(
         name="stock",

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from rhinoise.core.config import from_json, to_json
-from rhinoise.core.errors import ModelFolderError
+from rhinoise.core.errors import ModelFolderError, RhinoiseError
 from rhinoise.core.files import read_json, replacing_folder, sha256, write_json
 from rhinoise.diffusion.schedules import ScheduleConfig
 from rhinoise.nets.autoencoder import Autoencoder, CentredAutoencoder, IdentityAutoencoder, IdentityConfig
@@ -26,12 +26,17 @@ from rhinoise.nets.patch_autoencoder import PatchAutoencoder, PatchAutoencoderCo
 from rhinoise.nets.text import FrozenTextEncoder, TextEncoder
 from rhinoise.nets.transformer import Transformer, TransformerConfig
 from rhinoise.nets.unet import UNet
+from rhinoise.nets.uvit import UViT, UViTConfig
 from rhinoise.storage import names, schedulers
 
 FORMAT = 1
 """The version of rhinoise.json; a folder of a newer one is refused."""
 FACTS, INDEX, WEIGHTS = "rhinoise.json", "model_index.json", "diffusion_pytorch_model.safetensors"
 STOCK_LIBRARIES = ("diffusers", "transformers")
+OURS = "_rhinoise_format"
+"""In model_index.json, so that a folder of ours without rhinoise.json is known to be half written."""
+ORDERS = {"ddim": 1, "dpmpp_2m": 2}
+"""The order of the stock solver that draws as the model's own sampler does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +119,7 @@ LAYOUTS: dict[type[nn.Module], Layout] = {
     IdentityAutoencoder: _own(IdentityAutoencoder, IdentityConfig, "vae"),
     PatchAutoencoder: _own(PatchAutoencoder, PatchAutoencoderConfig, "vae"),
     Transformer: _own(Transformer, TransformerConfig, "transformer"),
+    UViT: _own(UViT, UViTConfig, "transformer"),
 }
 """Every class that a model folder can hold, text encoders aside, which transformers writes."""
 
@@ -133,7 +139,8 @@ def save(folder: Path, bundle: Bundle) -> None:
         trained_here = isinstance(bundle.text_encoder, TextEncoder)
         index["text_encoder"] = ["transformers", "CLIPTextModel" if trained_here else "AutoModel"]
         index["tokenizer"] = ["transformers", "CLIPTokenizer" if trained_here else "AutoTokenizer"]
-        scheduler = schedulers.to_diffusers(bundle.schedule, bundle.predicts)
+        order = ORDERS.get(bundle.facts.get("sampling", {}).get("sampler"), 1)
+        scheduler = schedulers.to_diffusers(bundle.schedule, bundle.predicts, order=order)
         write_json(new / "scheduler" / "scheduler_config.json", scheduler)
         index["scheduler"] = ["diffusers", scheduler["_class_name"]]
         stock = trained_here and all(library in STOCK_LIBRARIES for library, _ in index.values())
@@ -142,6 +149,7 @@ def save(folder: Path, bundle: Bundle) -> None:
             {
                 "_class_name": "StableDiffusionPipeline" if stock else "LatentDiffusion",
                 "_diffusers_version": "0.42.1",
+                OURS: FORMAT,
             }
             | index
             | {
@@ -173,22 +181,20 @@ def load(folder: Path) -> Bundle:
         ModelFolderError: it is missing, half written, of a newer version, or holds what rhinoise cannot draw
             or will not open (pickles).
     """
-    index, about = _read_index(folder), _read_facts(folder)
+    index = _read_index(folder)
+    about = _read_facts(folder, ours=OURS in index)
     parts = {}
     for place in ("vae", "unet", "transformer"):
         if place in index:
-            parts[place] = _read_part(folder / place, index[place][1])
+            parts[place] = _read_part(folder / place, _class_of(folder, index, place))
     if "vae" not in parts or len(parts) != 2:
         raise ModelFolderError(f"{folder} lacks an autoencoder (vae/) or a network (unet/ or transformer/)")
+    if "text_encoder_2" in index:
+        raise ModelFolderError(f"{folder} holds two text encoders, and rhinoise draws with one")
     network = parts.get("unet") or parts["transformer"]
-    trained_here = index.get("text_encoder", ["", ""])[1] == "CLIPTextModel"
+    trained_here = _class_of(folder, index, "text_encoder") == "CLIPTextModel"
     text_encoder = (TextEncoder if trained_here else FrozenTextEncoder).load(folder)
-    if about:
-        schedule, predicts = from_json(ScheduleConfig, about["schedule"]), about["predicts"]
-    else:
-        schedule, predicts = schedulers.from_diffusers(
-            read_json(folder / "scheduler" / "scheduler_config.json")
-        )
+    schedule, predicts = _read_schedule(folder, about)
     facts = about.get("facts", {}) | {"hash": about.get("hash") or sha256(folder / _place(network) / WEIGHTS)}
     return Bundle(
         autoencoder=parts["vae"],
@@ -209,20 +215,41 @@ def _read_index(folder: Path) -> dict[str, Any]:
         raise ModelFolderError(
             f"{folder} is not a model folder (it has no {INDEX}): give a run of `rhinoise train`, or its model folder"
         )
+    return _read_settings(folder / INDEX)
+
+
+def _read_settings(file: Path) -> dict[str, Any]:
+    """A JSON file that holds an object; ModelFolderError when it is missing or holds anything else."""
     try:
-        return read_json(folder / INDEX)
+        found = read_json(file)
+    except OSError:
+        raise ModelFolderError(f"the model folder is half written: {file} is missing") from None
     except ValueError:
-        raise ModelFolderError(f"{folder / INDEX} is damaged: the model folder is half written") from None
+        found = None
+    if not isinstance(found, dict):
+        raise ModelFolderError(f"{file} is damaged: the model folder is half written")
+    return found
 
 
-def _read_facts(folder: Path) -> dict[str, Any]:
+def _class_of(folder: Path, index: Mapping[str, Any], place: str) -> str:
+    """The class that model_index.json names for a component."""
+    match index.get(place):
+        case [str(), str(name)]:
+            return name
+    raise ModelFolderError(f"{folder} has no {place}: rhinoise draws with a caption, a network and an autoencoder")
+
+
+def _read_schedule(folder: Path, about: Mapping[str, Any]) -> tuple[ScheduleConfig, str]:
+    if about:
+        return from_json(ScheduleConfig, about["schedule"]), about["predicts"]
+    return schedulers.from_diffusers(_read_settings(folder / "scheduler" / "scheduler_config.json"))
+
+
+def _read_facts(folder: Path, *, ours: bool) -> dict[str, Any]:
     """rhinoise.json, checked; empty for a folder that diffusers wrote."""
-    if not (folder / FACTS).is_file():
+    if not ours and not (folder / FACTS).is_file():
         return {}
-    try:
-        about = read_json(folder / FACTS)
-    except ValueError:
-        raise ModelFolderError(f"{folder / FACTS} is damaged: the model folder is half written") from None
+    about = _read_settings(folder / FACTS)
     if about["format"] > FORMAT:
         raise ModelFolderError(
             f"{folder} was written by a newer rhinoise (format {about['format']}, this one reads up to {FORMAT}): "
@@ -249,6 +276,12 @@ def _read_part(folder: Path, name: str) -> Any:
             f"{folder} has no {WEIGHTS} (pickled weights there: {found}); only safetensors are opened: convert it first"
         )
     try:
-        return layouts[name].read(read_json(folder / "config.json"), load_file(file))
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        raise ModelFolderError(f"{folder} is damaged: {error}") from error
+        return layouts[name].read(_read_settings(folder / "config.json"), load_file(file))
+    except ModelFolderError:
+        raise
+    except (RhinoiseError, OSError, ValueError, TypeError, RuntimeError, KeyError, SafetensorError) as error:
+        raise ModelFolderError(f"{folder} is damaged: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

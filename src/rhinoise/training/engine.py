@@ -4,6 +4,7 @@ Master weights are float32 always; the arithmetic of a step runs under autocast 
 `core.backend` chooses for the device.
 """
 
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import torch
@@ -48,7 +49,7 @@ class Engine:
         """One optimizer step on one batch => the losses and the norm of the gradient before clipping."""
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate * group["lr_scale"]
+                group["lr"] = learning_rate
         device = self.accelerator.device
         with torch.autocast(device.type, self.dtype, enabled=self.dtype is not torch.float32):
             losses = self.task(batch)
@@ -85,20 +86,34 @@ class Engine:
             owners[parameter].state[parameter][key] = value if key == "step" else value.to(parameter.device)
 
 
-def _split(task: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Matrices (which decay) and all the rest: biases, norms, convolutions, embeddings count as rest for Muon."""
-    trained = [parameter for parameter in task.parameters() if parameter.requires_grad]
-    return [p for p in trained if p.ndim >= 2], [p for p in trained if p.ndim < 2]
-
-
-def _adamw(task: nn.Module, weight_decay: float) -> list[torch.optim.Optimizer]:
-    matrices, vectors = _split(task)
+def _adamw(parameters: Iterable[nn.Parameter], weight_decay: float) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov & Hutter 2019); biases, norms and other vectors do not decay."""
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
     groups = [
-        {"params": matrices, "weight_decay": weight_decay, "lr_scale": 1.0},
-        {"params": vectors, "weight_decay": 0.0, "lr_scale": 1.0},
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return [torch.optim.AdamW([group for group in groups if group["params"]], betas=(0.9, 0.99), fused=True)]
+    return torch.optim.AdamW([group for group in groups if group["params"]], betas=(0.9, 0.99), fused=True)
 
 
-OPTIMIZERS = {"adamw": _adamw}
-"""Name => (task, weight decay) => optimizers, each of whose groups says how it scales the learning rate."""
+def _muon(task: nn.Module, weight_decay: float) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of repeated blocks (Jordan et al. 2024), AdamW for the rest.
+
+    Its steps are scaled to AdamW's size (Liu et al. 2025, section 2.2), so that one learning rate serves both.
+    """
+    hidden = {
+        layer.weight: None
+        for blocks in task.modules()
+        if isinstance(blocks, nn.ModuleList)
+        for layer in blocks.modules()
+        if isinstance(layer, nn.Linear) and layer.weight.requires_grad
+    }
+    muon = torch.optim.Muon(hidden, lr=1e-3, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+    return [muon, _adamw((p for p in task.parameters() if p not in hidden), weight_decay)]
+
+
+OPTIMIZERS: dict[str, Callable[[nn.Module, float], list[torch.optim.Optimizer]]] = {
+    "adamw": lambda task, weight_decay: [_adamw(task.parameters(), weight_decay)],
+    "muon": _muon,
+}
+"""(task, weight decay) => optimizers. `Engine.step` sets their learning rate."""

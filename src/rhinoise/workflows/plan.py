@@ -4,16 +4,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from torch import nn
 
-from rhinoise.core.errors import DiskFullError, PlanError
+from rhinoise.core.errors import DiskFullError, PlanError, UnknownNameError
 from rhinoise.core.files import free_bytes
+from rhinoise.diffusion.predictions import PREDICTIONS
 from rhinoise.nets.autoencoder import CentredAutoencoder
 from rhinoise.nets.text import FrozenTextEncoder, TextEncoder
 from rhinoise.nets.transformer import TransformerConfig
 from rhinoise.nets.unet import UNetConfig
+from rhinoise.nets.uvit import UViTConfig
 from rhinoise.recipes.recipe import Recipe
+from rhinoise.storage.schedulers import READ_ALIKE
 from rhinoise.training.checkpoint import KEPT
 
 SAMPLE = 512
@@ -49,14 +53,14 @@ def check_text(recipe: Recipe, text_encoder: TextEncoder | FrozenTextEncoder) ->
         _check_network(network, ("pooled_width", network.pooled_width), text_encoder.pooled_width)
 
 
-def network_channels(network: UNetConfig | TransformerConfig) -> tuple[str, int]:
+def network_channels(network: UNetConfig | TransformerConfig | UViTConfig) -> tuple[str, int]:
     """The setting that says how many channels a network takes, and its value."""
     if isinstance(network, UNetConfig):
         return "in_channels", network.in_channels
     return "channels", network.channels
 
 
-def _check_network(network: UNetConfig | TransformerConfig, setting: tuple[str, int], given: int) -> None:
+def _check_network(network: UNetConfig | TransformerConfig | UViTConfig, setting: tuple[str, int], given: int) -> None:
     name, wanted = setting
     if wanted != given:
         raise PlanError(
@@ -72,6 +76,22 @@ def check_latents(latents: Float[np.ndarray, "n c h w"], autoencoder: CentredAut
         raise PlanError(
             f"the latents are not centred (mean up to {mean:.2g}, deviations {std.min():.2g} to {std.max():.2g}): "
             "a channel that never changes, or an autoencoder whose statistics were not measured; train it longer"
+        )
+
+
+def check_prediction(recipe: Recipe) -> None:
+    """PlanError unless prediction and schedule go together, in training, in drawing and in the model folder."""
+    predicts, schedule = recipe.prediction, recipe.schedule
+    if predicts not in PREDICTIONS:
+        raise UnknownNameError("prediction", predicts, PREDICTIONS)
+    fitting = READ_ALIKE[schedule.name]
+    if float(schedule.build()(torch.ones(1)).alpha) == 0:
+        # Where there is nothing but noise, the noise says nothing of the picture.
+        fitting = tuple(name for name in fitting if name != "epsilon")
+    if predicts not in fitting:
+        raise PlanError(
+            f"'{predicts}' prediction does not go with this schedule ('{schedule.name}'): "
+            + " or ".join(f"--set prediction={name}" for name in fitting)
         )
 
 
