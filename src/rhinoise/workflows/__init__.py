@@ -1,0 +1,1 @@
+"""Every use case, on plain values, as generators of events."""
