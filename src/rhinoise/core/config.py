@@ -111,7 +111,7 @@ def _read(hint: Any, data: Any, where: str) -> Any:
 def _read_union(options: tuple[Any, ...], data: Any, where: str) -> Any:
     if data is None and type(None) in options:
         return None
-    classes = {option.__name__: option for option in options if dataclasses.is_dataclass(option)}
+    classes = {option.__name__: option for option in options if _is_config(option)}
     if isinstance(data, dict) and classes:
         kind = data.get(KIND, "")
         if kind not in classes:
@@ -123,6 +123,10 @@ def _read_union(options: tuple[Any, ...], data: Any, where: str) -> Any:
         except ConfigError:
             continue
     raise ConfigError(f"{where} cannot be {data!r}")
+
+
+def _is_config(hint: Any) -> bool:
+    return dataclasses.is_dataclass(hint)
 
 
 def _read_dataclass(cls: Any, data: Any, where: str) -> Any:

@@ -12,12 +12,13 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
+from safetensors import SafetensorError
 
 from rhinoise.core.errors import DiskFullError, RunFolderError
 
 
 def cache_folder() -> Path:
-    """Where prepared pictures, latents and embeddings are kept: $RHINOISE_CACHE, or the user's cache folder."""
+    """Where prepared pictures, latents and embeddings are kept: $RHINOISE_CACHE, or the user's cache."""
     chosen = os.environ.get("RHINOISE_CACHE")
     return Path(chosen) if chosen else user_cache_path("rhinoise")
 
@@ -26,21 +27,16 @@ def cache_folder() -> Path:
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary name beside `path`: written by the caller, then flushed and renamed in one step.
 
-    A killed process leaves the old file, or the new one, never half of it. DiskFullError when there is no room.
+    A killed process leaves the old file, or the new one, never half of it; DiskFullError without room.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        yield temporary
-        _flush(temporary)
-        os.replace(temporary, path)
-        _flush(path.parent)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise DiskFullError(
-                f"the disk is full: {path} could not be written; free some space and try again"
-            ) from error
-        raise
+        with _room_for(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            _flush(temporary)
+            os.replace(temporary, path)
+            _flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -48,28 +44,48 @@ def replacing(path: Path) -> Iterator[Path]:
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
     """The same for a whole folder; an older one of that name is removed once the new one is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{end}") for end in ("tmp", "old"))
     for leftover in (temporary, old):
         shutil.rmtree(leftover, ignore_errors=True)
-    temporary.mkdir()
     try:
-        yield temporary
-        for file in temporary.rglob("*"):
-            _flush(file)
-        if path.exists():
-            os.replace(path, old)
-        os.replace(temporary, path)
-        _flush(path.parent)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
+        with _room_for(path):
+            temporary.mkdir(parents=True)
+            yield temporary
+            for file in temporary.rglob("*"):
+                _flush(file)
+            if path.exists():
+                os.replace(path, old)
+            os.replace(temporary, path)
+            _flush(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if old.exists() and not path.exists():
+            os.replace(old, path)  # the new one could not take its place
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left half written in `folder`, which must be this process's alone."""
+    for leftover in [*folder.rglob(".*.tmp"), *folder.rglob(".*.old")]:
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
+@contextmanager
+def _room_for(path: Path) -> Iterator[None]:
+    """DiskFullError instead of what a full disk raises."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        # safetensors tells in its message alone: Unix and Windows number it differently.
+        told = ("(os error 28)", "(os error 112)")
+        if getattr(error, "errno", None) == errno.ENOSPC or str(error).endswith(told):
             raise DiskFullError(
                 f"the disk is full: {path} could not be written; free some space and try again"
             ) from error
         raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

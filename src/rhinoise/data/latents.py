@@ -4,8 +4,10 @@ The arrays are memory-mapped, and found again by a key over all that they were m
 pictures and their preparation, or the captions, and the encoder's weights. A change of any is a new key.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import Float
@@ -40,27 +42,36 @@ def encoded(
     place = folder / key
     if not place.is_dir():
         with replacing_folder(place) as new:
-            arrays = _fill(new, count, chunks)
-            for name, extra in finish(arrays).items():
-                np.save(new / f"{name}.npy", extra, allow_pickle=False)
-            for array in arrays.values():
-                array.flush()
+            _fill(new, count, chunks)
+            _finish(new, finish)
     return {file.stem: np.load(file, mmap_mode="r", allow_pickle=False) for file in place.glob("*.npy")}
 
 
-def _fill(folder: Path, count: int, chunks: Iterator[Arrays]) -> dict[str, np.memmap]:
-    arrays: dict[str, np.memmap] = {}
-    row = 0
-    for chunk in chunks:
-        for name, values in chunk.items():
-            if name not in arrays:
-                shape = (count, *values.shape[1:])
-                _check_room(folder, values.itemsize * int(np.prod(shape)))
-                file = folder / f"{name}.npy"
-                arrays[name] = np.lib.format.open_memmap(file, mode="w+", dtype=values.dtype, shape=shape)
-            arrays[name][row : row + len(values)] = values
-        row += len(values)
-    return arrays
+def _fill(folder: Path, count: int, chunks: Iterator[Arrays]) -> None:
+    """Write one .npy per array, chunk by chunk: through a map, a full disk would kill the process."""
+    with ExitStack() as opened:
+        files: dict[str, BinaryIO] = {}
+        for chunk in chunks:
+            if not files:
+                _check_room(folder, sum(values[0].nbytes for values in chunk.values()) * count)
+                files = {name: opened.enter_context((folder / f"{name}.npy").open("wb")) for name in chunk}
+                for name, values in chunk.items():
+                    _write_header(files[name], (count, *values.shape[1:]), values.dtype)
+            for name, values in chunk.items():
+                files[name].write(values.tobytes())
+
+
+def _write_header(out: BinaryIO, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(out, header)
+
+
+def _finish(folder: Path, finish: Callable[[Arrays], Arrays]) -> None:
+    arrays = {file.stem: np.load(file, mmap_mode="r+") for file in folder.glob("*.npy")}
+    for name, extra in finish(arrays).items():
+        np.save(folder / f"{name}.npy", extra, allow_pickle=False)
+    for array in arrays.values():
+        array.flush()
 
 
 def _check_room(folder: Path, needed: int) -> None:

@@ -42,8 +42,8 @@ class PatchAutoencoderConfig:
     def __post_init__(self) -> None:
         if self.latent_channels > 3 * self.factor**2:
             raise ConfigError(
-                f"patches of {self.factor} x {self.factor} pixels hold {3 * self.factor**2} numbers, so at most as many "
-                f"latent channels, not {self.latent_channels}"
+                f"patches of {self.factor} x {self.factor} pixels hold {3 * self.factor**2} numbers, so at "
+                f"most as many latent channels, not {self.latent_channels}"
             )
 
 
@@ -76,7 +76,7 @@ class PatchAutoencoder(CentredAutoencoder):
     def __init__(self, config: PatchAutoencoderConfig) -> None:
         super().__init__(config.latent_channels)
         self.config = config
-        f, c, width, pixels = config.factor, config.latent_channels, config.width, 3 * config.factor**2
+        c, width, pixels = config.latent_channels, config.width, 3 * config.factor**2
         self.linear_encode = nn.Conv2d(pixels, c, 1)
         self.linear_decode = nn.Conv2d(c, pixels, 1)
         self.encode_in = nn.Conv2d(pixels, width, 1)
@@ -88,7 +88,7 @@ class PatchAutoencoder(CentredAutoencoder):
         _zero(self.encode_out)
         _zero(self.decode_out)
         with torch.no_grad():
-            self.encode_out.bias[c:] = INITIAL_LOG_VARIANCE
+            self.encode_out.get_parameter("bias")[c:] = INITIAL_LOG_VARIANCE
 
     @property
     def factor(self) -> int:
@@ -97,7 +97,7 @@ class PatchAutoencoder(CentredAutoencoder):
 
     @torch.no_grad()
     def start_from(self, images: Images) -> None:
-        """Set the linear part to the principal components of these pictures' patches, each of unit variance."""
+        """Set the linear part to the principal components of these pictures' patches, of unit variance."""
         f, c = self.config.factor, self.config.latent_channels
         patches = rearrange(F.pixel_unshuffle(images, f), "b k h w -> (b h w) k").double()
         patches = patches[:: max(1, len(patches) // MAX_PATCHES)]
@@ -110,8 +110,7 @@ class PatchAutoencoder(CentredAutoencoder):
             (self.linear_encode, encode, -encode @ mean),
             (self.linear_decode, decode, mean),
         ):
-            conv.weight.copy_(weight[:, :, None, None])
-            conv.bias.copy_(bias)
+            conv.load_state_dict({"weight": weight[:, :, None, None], "bias": bias})
 
     def raw_moments(self, images: Images) -> tuple[Latents, Latents]:
         """Images => mean and log-variance of the latents, not centred."""
@@ -128,5 +127,5 @@ class PatchAutoencoder(CentredAutoencoder):
 
 
 def _zero(conv: nn.Conv2d) -> None:
-    nn.init.zeros_(conv.weight)
-    nn.init.zeros_(conv.bias)
+    for parameter in conv.parameters():
+        nn.init.zeros_(parameter)

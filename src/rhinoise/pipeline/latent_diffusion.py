@@ -4,10 +4,11 @@ Everything that a request can ask for is arranged here around one sampler: guida
 denoiser, image to image starts the sampler half-way. `steps` is a generator: who watches sees every step.
 """
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -52,13 +53,16 @@ class LatentDiffusion:
     def of(
         cls, parts: Bundle, *, precision: Precision = "auto", device: torch.device | None = None
     ) -> "LatentDiffusion":
-        """Bind the parts; the network runs in `precision`, the rest in float32."""
+        """Bind the parts; the network runs in `precision`, the rest in float32, in which it is saved."""
         tune_allocator()
         device = device or best_device()
         dtype = float_type(precision, device)
-        facts = parts.facts
+        facts, config = parts.facts, cast(Any, parts.network.config)
         autoencoder = parts.autoencoder.eval().requires_grad_(False).to(device)
-        network = parts.network.eval().requires_grad_(False).to(device, dtype)
+        network = parts.network.eval().requires_grad_(False)
+        if dtype is not torch.float32:
+            network = copy.deepcopy(network)
+        network = network.to(device, dtype)
         return cls(
             parts=parts,
             text_encoder=parts.text_encoder.eval().to(device),
@@ -66,21 +70,19 @@ class LatentDiffusion:
             denoiser=Denoiser(network, parts.predicts, dtype),
             schedule=parts.schedule.build(),
             sampling=from_json(SamplingConfig, facts["sampling"]) if "sampling" in facts else STOCK_SAMPLING,
-            size=facts.get("size") or network.config.sample_size * autoencoder.factor,
+            size=facts.get("size") or config.sample_size * autoencoder.factor,
             device=device,
         )
 
     @classmethod
     def load(cls, folder: Path, *, precision: Precision = "auto") -> "LatentDiffusion":
-        """Open a model folder, or a run folder that holds one; ModelFolderError says what is wrong with it."""
+        """Open a model folder, or a run folder that holds one; ModelFolderError says what is wrong."""
         inside = folder / "model"
         return cls.of(bundle.load(inside if inside.is_dir() else folder), precision=precision)
 
     def save(self, folder: Path) -> None:
         """Write a model folder."""
-        bundle.save(
-            folder, replace(self.parts, facts=self.parts.facts | {"sampling": to_json(self.sampling)})
-        )
+        bundle.save(folder, replace(self.parts, facts=self.facts | {"sampling": to_json(self.sampling)}))
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -118,13 +120,16 @@ class LatentDiffusion:
         return [level.to(self.device) for level in visited]
 
     @torch.no_grad()
-    def steps(self, request: GenerateRequest) -> Iterator[Step]:
-        """Draw the request's pictures as one batch, a Step after each step of the sampler."""
+    def steps(self, request: GenerateRequest, prompts: Sequence[str] = ()) -> Iterator[Step]:
+        """Draw the request's pictures as one batch, a Step after each step of the sampler.
+
+        `prompts`, one per picture, take the place of the request's own.
+        """
         shape = self.latent_shape(self.size)
         images = range(request.first, request.first + request.count)
         noise = noise_source(request.seed, images, shape, self.device)
         visited = self.levels(request)
-        denoise = self._denoise(request)
+        denoise = self._denoise(request, prompts or [request.prompt] * request.count)
         if request.image is None:
             x = self.schedule(torch.ones(1)).to(self.device).std * noise(INITIAL)
         else:
@@ -139,6 +144,12 @@ class LatentDiffusion:
         """Draw the request's pictures, BATCH at a time => "count 3 H W" in [-1, 1]."""
         return torch.cat([self.finish(part, self._last(part)) for part in batches(request)])
 
+    def illustrate(self, prompts: Sequence[str], *, seed: int = 0) -> Iterator[Images]:
+        """One picture per prompt, in the model's own way => batches of them; picture i has index i."""
+        whole = GenerateRequest(prompt="", seed=seed, count=len(prompts))
+        for part in batches(whole):
+            yield self.finish(part, self._last(part, prompts[part.first : part.first + part.count]))
+
     def finish(self, request: GenerateRequest, latents: Latents) -> Images:
         """A sampler's last latents => pictures; outside a mask the original stays."""
         images = self.decode(latents)
@@ -147,14 +158,16 @@ class LatentDiffusion:
         original = request.image if request.paste else self.decode(self.encode(request.image))
         return torch.lerp(original.to(images), images, request.mask.to(images))
 
-    def _last(self, request: GenerateRequest) -> Latents:
-        *_, last = self.steps(request)
+    def _last(self, request: GenerateRequest, prompts: Sequence[str] = ()) -> Latents:
+        *_, last = self.steps(request, prompts)
         return last.x
 
-    def _denoise(self, request: GenerateRequest) -> Denoise:
-        """The Denoise of the request's prompt, negative prompt and guidance."""
-        prompt, negative = self.embed([request.prompt, request.negative]).split()
-        told, free = prompt.repeat(request.count), negative.repeat(request.count)
+    def _denoise(self, request: GenerateRequest, prompts: Sequence[str]) -> Denoise:
+        """The Denoise of one prompt per picture, the request's negative prompt and its guidance."""
+        different = list(dict.fromkeys(prompts))
+        *each, negative = self.embed([*different, request.negative]).split()
+        told = TextEmbedding.cat([each[different.index(prompt)] for prompt in prompts])
+        free = negative.repeat(len(prompts))
         both_texts = TextEmbedding.cat([told, free])
 
         def both(x: Latents, level: NoiseLevel) -> tuple[Latents, Latents]:

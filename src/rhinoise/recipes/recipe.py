@@ -111,7 +111,8 @@ class Recipe:
             raise ConfigError("the budget of a training is above 0: --minutes 10, or --images 100000")
         if not 0 <= self.caption_dropout < 1:
             raise ConfigError(
-                f"caption_dropout is the part of captions that is hidden, from 0 to below 1, not {self.caption_dropout:g}"
+                "caption_dropout is the part of captions that is hidden, from 0 to below 1, not "
+                f"{self.caption_dropout:g}"
             )
 
     def seconds_for(self, stage: Stage) -> float:

@@ -2,10 +2,10 @@
 
     model_index.json        which component is which class      scheduler/       noise schedule and prediction
     vae/                    the autoencoder                     tokenizer/  text_encoder/
-    unet/ or transformer/   the network                         rhinoise.json    what diffusers has no word for
+    unet/ or transformer/   the network                         rhinoise.json    what diffusers cannot say
 
-What diffusers has a class for is saved as that class and opens there; what it has none for is saved under its
-own class name, in the same places. The folder is written under another name and renamed when complete.
+What diffusers has a class for is saved as that class and opens there; what it has none for is saved under
+its own class name, in the same places. The folder is written under another name and renamed when complete.
 """
 
 from collections.abc import Callable, Mapping
@@ -213,7 +213,8 @@ def _place(network: nn.Module) -> str:
 def _read_index(folder: Path) -> dict[str, Any]:
     if not (folder / INDEX).is_file():
         raise ModelFolderError(
-            f"{folder} is not a model folder (it has no {INDEX}): give a run of `rhinoise train`, or its model folder"
+            f"{folder} is not a model folder (it has no {INDEX}): give a run of `rhinoise train`, or its "
+            "model folder"
         )
     return _read_settings(folder / INDEX)
 
@@ -236,7 +237,9 @@ def _class_of(folder: Path, index: Mapping[str, Any], place: str) -> str:
     match index.get(place):
         case [str(), str(name)]:
             return name
-    raise ModelFolderError(f"{folder} has no {place}: rhinoise draws with a caption, a network and an autoencoder")
+    raise ModelFolderError(
+        f"{folder} has no {place}: rhinoise draws with a caption, a network and an autoencoder"
+    )
 
 
 def _read_schedule(folder: Path, about: Mapping[str, Any]) -> tuple[ScheduleConfig, str]:
@@ -252,8 +255,8 @@ def _read_facts(folder: Path, *, ours: bool) -> dict[str, Any]:
     about = _read_settings(folder / FACTS)
     if about["format"] > FORMAT:
         raise ModelFolderError(
-            f"{folder} was written by a newer rhinoise (format {about['format']}, this one reads up to {FORMAT}): "
-            "upgrade rhinoise to open it"
+            f"{folder} was written by a newer rhinoise (format {about['format']}, this one reads up to "
+            f"{FORMAT}): upgrade rhinoise to open it"
         )
     for name, size in about["files"].items():
         if not (folder / name).is_file() or (folder / name).stat().st_size != size:
@@ -273,7 +276,8 @@ def _read_part(folder: Path, name: str) -> Any:
     if not file.is_file():
         found = ", ".join(sorted(other.name for other in folder.glob("*.bin"))) or "none"
         raise ModelFolderError(
-            f"{folder} has no {WEIGHTS} (pickled weights there: {found}); only safetensors are opened: convert it first"
+            f"{folder} has no {WEIGHTS} (pickled weights there: {found}); only safetensors are opened: "
+            "convert it first"
         )
     try:
         return layouts[name].read(_read_settings(folder / "config.json"), load_file(file))

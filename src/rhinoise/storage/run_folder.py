@@ -43,24 +43,32 @@ class RunFolder:
         """The checkpoints of one stage."""
         return self.root / "state" / stage
 
-    def claim(self, record: Mapping[str, Any]) -> None:
-        """Make this run the one of `record` (source and recipe), or find that it is; else RunFolderError."""
-        file = self.root / "recipe.json"
-        if file.is_file():
-            different = _differences(json.loads(json.dumps(record)), read_json(file))
-            if different:
-                raise RunFolderError(
-                    f"{self.root} holds another training (it differs in {', '.join(different[:4])}): go on with the "
-                    "same command as before, or choose another --out"
-                )
+    def refuse_strangers(self) -> None:
+        """RunFolderError unless this is a run, or a place for one: empty, or not there."""
+        if self.root.exists() and not self.root.is_dir():
+            raise RunFolderError(f"{self.root} is a file: choose another --out")
+        if (self.root / "recipe.json").is_file() or not self.root.exists():
             return
-        strangers = (
-            [item.name for item in self.root.iterdir() if item.name != "lock"] if self.root.exists() else []
-        )
+        strangers = sorted(item.name for item in self.root.iterdir() if not _passing(item.name))
         if strangers:
             raise RunFolderError(
                 f"{self.root} is not empty and not a run (it holds {strangers[0]}): choose another --out"
             )
+
+    def claim(self, record: Mapping[str, Any]) -> None:
+        """Make this run the one of `record` (source and recipe), or find that it is; else RunFolderError.
+
+        As long as nothing is planned nothing is lost by changing one's mind: the new record stands.
+        """
+        file = self.root / "recipe.json"
+        if file.is_file() and self.plan():
+            different = _differences(json.loads(json.dumps(record)), self.record())
+            if different:
+                raise RunFolderError(
+                    f"{self.root} holds another training (it differs in {', '.join(different[:4])}): "
+                    "go on with the same command as before, or choose another --out"
+                )
+            return
         write_json(file, dict(record))
 
     def record(self) -> dict[str, Any]:
@@ -68,12 +76,12 @@ class RunFolder:
         file = self.root / "recipe.json"
         if not file.is_file():
             raise RunFolderError(f"{self.root} is not a run of `rhinoise train`: it has no recipe.json")
-        return read_json(file)
+        return _read(file)
 
     def plan(self) -> dict[str, Any]:
         """What was decided and measured so far."""
         file = self.root / "plan.json"
-        return read_json(file) if file.is_file() else {}
+        return _read(file) if file.is_file() else {}
 
     def note(self, name: str, value: Any) -> None:
         """Write a value into the plan."""
@@ -102,9 +110,15 @@ class RunFolder:
                 break
         return entries
 
+    def has(self, stage: str, step: int) -> bool:
+        """Whether the log knows this step of a stage."""
+        return any(entry["stage"] == stage and entry["step"] == step for entry in self.entries())
+
     def rewind(self, stage: str, step: int) -> None:
-        """Forget what the log says of a stage after `step`: it is about to happen again."""
-        kept = [entry for entry in self.entries() if entry["stage"] != stage or entry["step"] <= step]
+        """Forget what the log says from the stage's first step after `step` on: it will happen again."""
+        entries = self.entries()
+        again = (i for i, entry in enumerate(entries) if entry["stage"] == stage and entry["step"] > step)
+        kept = entries[: next(again, len(entries))]
         write_text(self.log, "".join(json.dumps(entry) + "\n" for entry in kept))
 
     def write_skipped(self, skipped: Iterable[tuple[str, str]]) -> None:
@@ -115,6 +129,18 @@ class RunFolder:
         rows.writerows(skipped)
         with replacing(self.root / "skipped.csv") as temporary:
             temporary.write_text(table.getvalue(), encoding="utf-8", newline="")
+
+
+def _passing(name: str) -> bool:
+    """The lock, and what a killed process left half written, are no strangers."""
+    return name == "lock" or (name.startswith(".") and name.endswith(".tmp"))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return read_json(file)
+    except ValueError:
+        raise RunFolderError(f"{file} is damaged: choose another --out") from None
 
 
 def _differences(wanted: Any, found: Any, path: str = "") -> list[str]:

@@ -6,7 +6,7 @@ So a resumed run sees exactly what an uninterrupted one would have seen.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,10 +18,14 @@ from rhinoise.core.random import generator
 from rhinoise.core.shapes import Images, Latents, TextEmbedding
 
 
+@runtime_checkable
 class Batches(Protocol):
     """What `fit` draws from."""
 
-    size: int
+    @property
+    def size(self) -> int:
+        """Pictures per step."""
+        ...
 
     def at(self, step: int) -> Any:
         """The batch of one step, the same at every call."""
@@ -41,9 +45,7 @@ def _shuffle(seed: int, count: int, epoch: int) -> Int[np.ndarray, "n"]:
 
 def to_images(pixels: UInt8[np.ndarray, "b 3 H W"]) -> Images:
     """Prepared pictures => floats in [-1, 1], channels last in memory (what convolutions on a CPU want)."""
-    return from_uint8(torch.from_numpy(np.array(pixels))).contiguous(
-        memory_format=torch.channels_last
-    )
+    return from_uint8(torch.from_numpy(np.array(pixels))).contiguous(memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +154,7 @@ class DenoisingBatches:
     def at(self, step: int) -> DenoisingBatch:
         """The latents of one step with their noise, times and captions.
 
-        The uniforms are stratified over the batch (Kingma et al. 2021, appendix I.1): less variance for nothing.
+        The uniforms are stratified over the batch (Kingma et al. 2021, appendix I.1): less variance for free.
         """
         chosen = self.indices[order(self.seed, len(self.indices), self.size, step)]
         chance = generator("denoising", self.seed, step)

@@ -1,8 +1,8 @@
 """Checkpoints: one safetensors file per step, with its JSON facts in the header.
 
 Everything that the next step depends on is in it (weights, average, optimizer), in float32; the batches and
-their noise are functions of the step. The file is written under a temporary name, flushed and renamed: whenever
-the process is killed, the newest complete one is there.
+their noise are functions of the step. The file is written under a temporary name, flushed and renamed:
+whenever the process is killed, the newest complete one is there.
 """
 
 import json
@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from rhinoise.core.errors import RunFolderError
 from rhinoise.core.files import replacing
 
 KEPT = 2
@@ -35,13 +36,22 @@ def save(folder: Path, step: int, tensors: Mapping[str, Tensor], facts: Mapping[
 
 
 def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """The newest checkpoint's tensors and facts; None when there is none."""
+    """The newest checkpoint's tensors and facts; None when there is none.
+
+    RunFolderError when it is damaged, which only the disk can have done: nothing is passed over silently.
+    """
     path = next(_newest_first(folder), None)
     if path is None:
         return None
-    with safe_open(path, framework="pt") as file:
-        facts = json.loads(file.metadata()["rhinoise"])
-        return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118, not a mapping
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads(file.metadata()["rhinoise"])
+            return {name: file.get_tensor(name) for name in file.keys()}, facts  # noqa: SIM118, not a mapping
+    except SafetensorError as error:
+        raise RunFolderError(
+            f"the checkpoint {path} is damaged ({error}): remove it, and the training goes on from the one "
+            "before"
+        ) from error
 
 
 def remove_all(folder: Path) -> None:

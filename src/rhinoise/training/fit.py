@@ -7,19 +7,18 @@ call again goes on from there, exactly as if nothing had happened.
 import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor, nn
 
 from rhinoise.core.backend import Precision
-from rhinoise.core.errors import PlanError
+from rhinoise.core.errors import ConfigError, PlanError
 from rhinoise.training import checkpoint
 from rhinoise.training.batches import Batches
-from rhinoise.training.ema import Ema
+from rhinoise.training.ema import WIDEST, Ema
 from rhinoise.training.engine import Engine, OptimizerName
-
 
 WARM_UP, TIMED = 2, 6
 """Steps of the trial that measures a step's time: the first are slower, memory being allocated."""
@@ -45,6 +44,14 @@ class FitConfig:
     precision: Precision = "auto"
     seed: int = 0
     checkpoint_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise ConfigError(f"a batch holds at least one picture, not {self.batch}")
+        if self.learning_rate <= 0:
+            raise ConfigError(f"a learning rate is above 0, not {self.learning_rate:g}")
+        if not 0 < self.ema_width <= WIDEST:
+            raise ConfigError(f"ema_width is above 0 and at most {WIDEST:g}, not {self.ema_width:g}")
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ class Fit:
         if folder is not None:
             self._resume(folder)
 
-    def run(self) -> Iterator[Report]:
+    def run(self) -> Generator[Report, None, None]:
         """Train to the end, a report after each step; leaving early saves first.
 
         PlanError when the loss is no longer a number: the last good checkpoint stays.
@@ -99,8 +106,8 @@ class Fit:
                 values = {name: float(value) for name, value in losses.items()}
                 if not math.isfinite(values["loss"]):
                     raise PlanError(
-                        f"the loss is {values['loss']} at step {self.step + 1}: start again with a lower learning "
-                        f"rate (now {self.config.learning_rate:g})"
+                        f"the loss is {values['loss']} at step {self.step + 1}: start again with a lower "
+                        f"learning rate (now {self.config.learning_rate:g})"
                     )
                 self.step += 1
                 self.ema.update(self.engine.trained, self.step)

@@ -37,7 +37,7 @@ class AutoencoderLosses:
     absolute: float = 1.0
     squared: float = 1.0
     kl: float = 1e-6
-    """Per latent number; small, so that it only keeps the latents from drifting (Rombach et al. 2022, app. G)."""
+    """Per latent number; so small that it only keeps latents from drifting (Rombach et al. 2022, app. G)."""
     perceptual: float = 0.0
     """Distance between feature maps (Zhang et al. 2018)."""
     perceptual_features: str = "random_conv"
@@ -140,6 +140,7 @@ class DenoisingTask(nn.Module):
             assert isinstance(self.unconditional, TextEmbedding)
             return _where(batch.dropped, self.unconditional, batch.text)
         assert self.text_encoder is not None
+        assert isinstance(self.unconditional, Tensor)
         return self.text_encoder(torch.where(batch.dropped[:, None], self.unconditional, batch.text))
 
 

@@ -11,7 +11,7 @@ from rhinoise.recipes.recipe import FrozenTextConfig
 
 M = TypeVar("M")
 
-_MODULES = {config: module for config, module in (*AUTOENCODERS.values(), *NETWORKS.values())}
+_MODULES: dict[type, type] = dict((*AUTOENCODERS.values(), *NETWORKS.values()))
 
 
 def seeded(seed: int, make: Callable[..., M], *settings: Any, **more: Any) -> M:

@@ -60,27 +60,31 @@ def network_channels(network: UNetConfig | TransformerConfig | UViTConfig) -> tu
     return "channels", network.channels
 
 
-def _check_network(network: UNetConfig | TransformerConfig | UViTConfig, setting: tuple[str, int], given: int) -> None:
+def _check_network(
+    network: UNetConfig | TransformerConfig | UViTConfig, setting: tuple[str, int], given: int
+) -> None:
     name, wanted = setting
     if wanted != given:
         raise PlanError(
-            f"the network is made for {name} {wanted} and would be given {given}: --set network.{name}={given}"
+            f"the network is made for {name} {wanted} and would be given {given}: "
+            f"--set network.{name}={given}"
         )
 
 
 def check_latents(latents: Float[np.ndarray, "n c h w"], autoencoder: CentredAutoencoder) -> None:
-    """PlanError unless every channel of the latents has mean 0 and variance 1: what noise levels are made for."""
+    """PlanError unless every channel has mean 0 and variance 1, which is what noise levels are made for."""
     some = latents[:: max(1, len(latents) // SAMPLE)]
     mean, std = np.abs(some.mean((0, 2, 3))).max(), some.std((0, 2, 3))
     if not autoencoder.measured or not np.isfinite(some).all() or mean > 0.2 or np.abs(std - 1).max() > 0.2:
         raise PlanError(
-            f"the latents are not centred (mean up to {mean:.2g}, deviations {std.min():.2g} to {std.max():.2g}): "
-            "a channel that never changes, or an autoencoder whose statistics were not measured; train it longer"
+            f"the latents are not centred (mean up to {mean:.2g}, deviations {std.min():.2g} to "
+            f"{std.max():.2g}): a channel that never changes, or an autoencoder whose statistics were not "
+            "measured; train it longer"
         )
 
 
 def check_prediction(recipe: Recipe) -> None:
-    """PlanError unless prediction and schedule go together, in training, in drawing and in the model folder."""
+    """PlanError unless prediction and schedule go together: learning, drawing, and in the model folder."""
     predicts, schedule = recipe.prediction, recipe.schedule
     if predicts not in PREDICTIONS:
         raise UnknownNameError("prediction", predicts, PREDICTIONS)
@@ -117,8 +121,8 @@ def check_room(out: Path, modules: Sequence[nn.Module], *, latent_numbers: int) 
     free = free_bytes(out)
     if needed > free:
         raise DiskFullError(
-            f"this training needs about {needed / 2**30:.1f} GiB in {out}, and there are {free / 2**30:.1f} GiB: "
-            "free some space, or choose an --out on another disk"
+            f"this training needs about {needed / 2**30:.1f} GiB in {out}, and there are "
+            f"{free / 2**30:.1f} GiB: free some space, or choose an --out on another disk"
         )
 
 
@@ -127,7 +131,7 @@ def steps_for(seconds: float, seconds_per_step: float, *, stage: str) -> int:
     steps = int(seconds / seconds_per_step)
     if steps < LEAST_STEPS:
         raise PlanError(
-            f"{max(seconds, 0):.0f} seconds are left for the {stage}, where a step takes {seconds_per_step:.2f}: "
-            "give more --minutes, or a smaller --size"
+            f"{max(seconds, 0):.0f} seconds are left for the {stage}, where a step takes "
+            f"{seconds_per_step:.2f}: give more --minutes, or a smaller --size"
         )
     return steps

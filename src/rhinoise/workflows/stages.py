@@ -9,9 +9,11 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from rhinoise.core.errors import RunFolderError
 from rhinoise.core.files import replacing
 from rhinoise.storage.run_folder import RunFolder
 from rhinoise.training.batches import Batches
@@ -21,6 +23,8 @@ from rhinoise.workflows.events import Event, Progress, Said
 from rhinoise.workflows.plan import steps_for
 
 DONE = "done.safetensors"
+HELD_OUT = "held out"
+"""What the log calls the records of looks."""
 
 
 class Clock:
@@ -53,8 +57,8 @@ class Stage:
     seconds: Callable[[], float]
     glances: int = 0
     """How often `look` is called, the end included."""
-    look: Callable[[Mapping[str, Tensor], int], Iterator[Event]] | None = None
-    """(averaged weights, step) => what there is to tell."""
+    look: Callable[[Mapping[str, Tensor], int], Generator[Event, None, dict[str, Any]]] | None = None
+    """(averaged weights, step) => what there is to tell, and in the end what to log as held out."""
 
 
 def run_stage(run: RunFolder, clock: Clock, stage: Stage) -> Generator[Event, None, None]:
@@ -72,8 +76,11 @@ def run_stage(run: RunFolder, clock: Clock, stage: Stage) -> Generator[Event, No
         clock.keep()
         with replacing(done) as temporary:
             save_file({name: value.contiguous() for name, value in fit.averaged().items()}, temporary)
-        remove_all(folder)
-    stage.task.load_state_dict(load_file(done), strict=False)
+    remove_all(folder)
+    try:
+        stage.task.load_state_dict(load_file(done), strict=False)
+    except SafetensorError as error:
+        raise RunFolderError(f"{done} is damaged ({error}): train again into another --out") from error
     stage.task.eval()
 
 
@@ -87,6 +94,8 @@ def _plan(stage: Stage) -> int:
 
 def _steps(run: RunFolder, stage: Stage, fit: Fit) -> Iterator[Event]:
     glances = {math.ceil(fit.steps * (i + 1) / stage.glances) for i in range(stage.glances)}
+    if fit.step in glances and not run.has(HELD_OUT, fit.step):
+        yield from _look(run, stage, fit)  # it was left half-way
     began, first = time.monotonic(), fit.step
     running = fit.run()
     try:
@@ -95,12 +104,18 @@ def _steps(run: RunFolder, stage: Stage, fit: Fit) -> Iterator[Event]:
             rate = (report.step - first) * stage.config.batch / max(time.monotonic() - began, 1e-9)
             numbers = {"loss": report.losses["loss"], "images/s": rate}
             yield Progress(stage=stage.name, done=report.step, total=fit.steps, numbers=numbers)
-            if report.step in glances and stage.look is not None:
+            if report.step in glances:
                 pause = time.monotonic()
-                yield from stage.look(fit.averaged(), report.step)
+                yield from _look(run, stage, fit)
                 began += time.monotonic() - pause
     finally:
         running.close()  # saves, when this was left early
+
+
+def _look(run: RunFolder, stage: Stage, fit: Fit) -> Iterator[Event]:
+    assert stage.look is not None
+    found = yield from stage.look(fit.averaged(), fit.step)
+    run.append({"stage": HELD_OUT, "step": fit.step} | found)
 
 
 def _record(report: Any) -> dict[str, Any]:

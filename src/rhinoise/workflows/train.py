@@ -10,6 +10,7 @@ import copy
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from rhinoise.core.config import to_json
-from rhinoise.core.files import cache_folder, digest, locked
+from rhinoise.core.files import cache_folder, digest, locked, sweep
 from rhinoise.core.images import grid, to_pil
 from rhinoise.core.shapes import Images, TextEmbedding
 from rhinoise.data.dataset import split
@@ -35,7 +36,6 @@ from rhinoise.nets.text import TextEncoder
 from rhinoise.nets.text.weights import fingerprint
 from rhinoise.pipeline.denoiser import Denoiser
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
-from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.recipes.recipe import Recipe
 from rhinoise.storage.bundle import Bundle
 from rhinoise.storage.run_folder import RunFolder
@@ -44,7 +44,14 @@ from rhinoise.training.checkpoint import under
 from rhinoise.training.tasks import AutoencoderTask, ContrastiveTask, DenoisingTask
 from rhinoise.workflows.build import build, build_text_encoder, seeded
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
-from rhinoise.workflows.plan import check_latents, check_losses, check_room, check_shapes, check_text
+from rhinoise.workflows.plan import (
+    check_latents,
+    check_losses,
+    check_prediction,
+    check_room,
+    check_shapes,
+    check_text,
+)
 from rhinoise.workflows.stages import Clock, Stage, run_stage
 
 GLANCES = 5
@@ -70,18 +77,21 @@ class TrainRequest:
     recipe: Recipe
 
 
-def train(request: TrainRequest) -> Iterator[Event]:
+def train(request: TrainRequest) -> Generator[Event, None, None]:
     """Train every stage; leaving the loop saves, and the same call goes on from there.
 
-    RunFolderError, PlanError, DataError and DiskFullError say what stands in the way, before anything is lost.
+    RunFolderError, PlanError, DataError and DiskFullError say what stands in the way.
     """
     run = RunFolder(request.out)
+    run.refuse_strangers()
+    check_prediction(request.recipe)
     check_losses(request.recipe)
     autoencoder = build(request.recipe.autoencoder, seed=request.recipe.seed)
     network = build(request.recipe.network, seed=request.recipe.seed + 1)
     check_shapes(request.recipe, autoencoder)
-    run.claim({"source": request.source, "recipe": to_json(request.recipe)})
     with locked(run.root):
+        run.claim({"source": request.source, "recipe": to_json(request.recipe)})
+        sweep(run.root)
         clock = Clock(run)
         pictures = yield from read_pictures(run, request)
         training = Training(run, clock, request.recipe, pictures, autoencoder, network)
@@ -289,20 +299,22 @@ class Training:
         """Noise the latents, ask for them back; afterwards the model is whole."""
         recipe, pictures = self.recipe, self.pictures
         check_latents(latents, self.autoencoder)
-        if self.joint:
-            text_encoder = self.text_encoder
-            tokens = text_encoder.tokenize(pictures.captions.rows)
-            unconditional, text = text_encoder.tokenize([""]), lambda chosen: tokens[torch.from_numpy(chosen)]
+        learning = self.text_encoder if self.joint else None
+        assert learning is None or isinstance(learning, TextEncoder)
+        unconditional: TextEmbedding | Tensor
+        text: Callable[[Int[np.ndarray, b]], TextEmbedding | Tensor]
+        if learning is not None:
+            tokens = learning.tokenize(pictures.captions.rows)
+            unconditional, text = learning.tokenize([""]), lambda chosen: tokens[torch.from_numpy(chosen)]
         else:
-            text_encoder, text = None, self.keep_embeddings()
             with torch.no_grad():
-                unconditional = self.text_encoder.encode([""])
+                unconditional, text = self.text_encoder.encode([""]), self.keep_embeddings()
         task = DenoisingTask(
             Denoiser(self.network, recipe.prediction),
             recipe.schedule.build(),
             recipe.objective,
             unconditional=unconditional,
-            text_encoder=text_encoder,
+            text_encoder=learning,
         )
         stage = Stage(
             name="denoiser",
@@ -326,24 +338,20 @@ class Training:
 
     def look(
         self, latents: Float[np.ndarray, "n c h w"], average: Mapping[str, Tensor], step: int
-    ) -> Iterator[Event]:
-        """The model so far: saved, measured on held-out pictures, and some drawn."""
+    ) -> Generator[Event, None, dict[str, Any]]:
+        """The model so far: saved, measured on held-out pictures, and some drawn => a record for the log."""
         model = self.model_so_far(average, step)
         model.save(self.run.model)
         judged = self.pictures.judged[:MEASURED]
         text = model.embed(self.pictures.first_captions(judged))
         losses = loss_by_level(model.denoiser, model.schedule, torch.from_numpy(latents[judged]), text)
         mean = sum(level.answer for level in losses) / len(losses)
-        self.run.append(
-            {"stage": "held out", "step": step, "loss": mean, "levels": [asdict(level) for level in losses]}
-        )
         yield Said(f"denoiser after step {step}: held-out loss {mean:.4f}")
         shown = np.concatenate([self.pictures.train[: SHOWN // 2], self.pictures.judged[: SHOWN // 2]])
         captions = self.pictures.first_captions(shown)
-        drawn = [
-            model.generate(GenerateRequest(prompt=caption, first=i)) for i, caption in enumerate(captions)
-        ]
+        drawn = list(model.illustrate(captions))
         yield self.draw(f"{step:07d}.png", torch.cat(drawn), columns=SHOWN // 2, labels=captions)
+        return {"loss": mean, "levels": [asdict(level) for level in losses]}
 
     def model_so_far(self, average: Mapping[str, Tensor], step: int) -> LatentDiffusion:
         """The averaged weights bound into a model, the ones in training left alone."""
