@@ -75,14 +75,18 @@ def save_tokenizer(tokenizer: Any, folder: Path) -> None:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """Read what `save_tokenizer` wrote; ModelFolderError when a file is missing or damaged."""
+    """Read what `save_tokenizer` or transformers wrote; ModelFolderError when a file is missing or damaged."""
     from transformers import CLIPTokenizer
 
     try:
-        vocabulary = read_json(folder / "vocab.json")
         context = read_json(folder / "tokenizer_config.json")["model_max_length"]
-        lines = (folder / "merges.txt").read_text(encoding="utf-8").splitlines()[1:]
-        merges: Any = [(first, second) for first, second in map(str.split, lines)]
+        if (folder / "tokenizer.json").is_file():  # transformers 5 writes this and neither of the two below
+            whole = (folder / "tokenizer.json").read_text(encoding="utf-8")
+            vocabulary, merges = json.loads(whole)["model"]["vocab"], _merges(whole)
+        else:
+            vocabulary = read_json(folder / "vocab.json")
+            lines = (folder / "merges.txt").read_text(encoding="utf-8").splitlines()[1:]
+            merges = [(first, second) for first, second in map(str.split, lines)]
         return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=context)
     except FileNotFoundError as error:
         raise ModelFolderError(
