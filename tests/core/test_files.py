@@ -39,10 +39,15 @@ def test_json_is_for_people(tmp_path):
 
 def test_a_file_half_written_is_not_seen(tmp_path):
     write_text(tmp_path / "x", "old")
-    with pytest.raises(ZeroDivisionError), replacing(tmp_path / "x") as temporary:
-        temporary.write_text("half")
-        assert (tmp_path / "x").read_text() == "old"
-        1 / 0  # noqa: B018
+
+    def write_half():
+        with replacing(tmp_path / "x") as temporary:
+            temporary.write_text("half")
+            assert (tmp_path / "x").read_text() == "old"
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
     assert (tmp_path / "x").read_text() == "old"
     assert os.listdir(tmp_path) == ["x"]
 
@@ -50,9 +55,14 @@ def test_a_file_half_written_is_not_seen(tmp_path):
 def test_a_folder_half_written_is_not_seen(tmp_path):
     with replacing_folder(tmp_path / "m") as new:
         write_text(new / "part" / "x", "old")
-    with pytest.raises(ZeroDivisionError), replacing_folder(tmp_path / "m") as new:
-        write_text(new / "y", "half")
-        1 / 0  # noqa: B018
+
+    def write_half():
+        with replacing_folder(tmp_path / "m") as new:
+            write_text(new / "y", "half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
     assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == [
         "m",
         "m/part",
@@ -93,10 +103,14 @@ def test_leftovers_of_killed_processes_are_swept(tmp_path):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no full disk at hand")
 def test_a_full_disk_is_said(tmp_path):
     """/dev/full is a disk without room."""
-    with pytest.raises(DiskFullError, match=r"x could not be written; free some space"):
+
+    def write_much():
         with replacing(tmp_path / "x") as temporary:
             temporary.symlink_to("/dev/full")
             temporary.write_text("more")
+
+    with pytest.raises(DiskFullError, match=r"x could not be written; free some space"):
+        write_much()
     assert os.listdir(tmp_path) == []
 
 

@@ -6,7 +6,6 @@ from torch.distributions import Normal, kl_divergence
 
 from rhinoise.core.errors import ConfigError
 from rhinoise.nets.autoencoder import (
-    AUTOENCODERS,
     Autoencoder,
     AutoencoderConfig,
     CentredAutoencoder,
@@ -14,6 +13,8 @@ from rhinoise.nets.autoencoder import (
     IdentityAutoencoder,
     IdentityConfig,
 )
+from rhinoise.nets.network import AUTOENCODERS
+from rhinoise.nets.patch_autoencoder import PatchAutoencoderConfig
 
 KL = AutoencoderConfig(
     sample_size=16,
@@ -23,7 +24,11 @@ KL = AutoencoderConfig(
     mid_attention=True,
     norm_num_groups=4,
 )
-CONFIGS = {"kl": KL, "identity": IdentityConfig()}
+CONFIGS = {
+    "kl": KL,
+    "patch": PatchAutoencoderConfig(factor=4, latent_channels=4, width=8, blocks=1),
+    "identity": IdentityConfig(),
+}
 
 
 @pytest.fixture(autouse=True)
