@@ -142,8 +142,8 @@ class Block(nn.Module):
 
 
 def modulated(
-    x: Float[Tensor, "b l d"], shift: Float[Tensor, "b 1 d"], scale: Float[Tensor, "b 1 d"]
-) -> Float[Tensor, "b l d"]:
+    x: Float[Tensor, "b ... d"], shift: Float[Tensor, "b ... d"], scale: Float[Tensor, "b ... d"]
+) -> Float[Tensor, "b ... d"]:
     """Every token normalised, then scaled and shifted by its picture's clock."""
     return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:]), 1 + scale)
 

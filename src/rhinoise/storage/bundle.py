@@ -159,7 +159,7 @@ def save(folder: Path, bundle: Bundle) -> None:
             },
         )
         sizes = {
-            str(file.relative_to(new)): file.stat().st_size
+            file.relative_to(new).as_posix(): file.stat().st_size
             for file in sorted(new.rglob("*"))
             if file.is_file()
         }
@@ -284,8 +284,8 @@ def _read_part(folder: Path, name: str) -> Any:
     except ModelFolderError:
         raise
     except (RhinoiseError, OSError, ValueError, TypeError, RuntimeError, KeyError, SafetensorError) as error:
-        raise ModelFolderError(f"{folder} is damaged: {_first_line(error)}") from error
+        raise ModelFolderError(f"{folder} is damaged: {_one_line(error)}") from error
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
