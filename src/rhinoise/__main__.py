@@ -1,0 +1,5 @@
+"""`python -m rhinoise` is `rhinoise`."""
+
+from rhinoise.cli import app
+
+app()

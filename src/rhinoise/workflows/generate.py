@@ -1,0 +1,278 @@
+"""Pictures from captions, from a caption and a picture, or inside a mask; each file says how it was made."""
+
+import math
+import re
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import chain, count
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+import rhinoise
+from rhinoise.core.errors import ConfigError
+from rhinoise.core.images import grid, to_pil, to_tensor
+from rhinoise.core.shapes import Latents
+from rhinoise.diffusion.samplers import Step
+from rhinoise.pipeline.latent_diffusion import LatentDiffusion, batches
+from rhinoise.pipeline.request import GenerateRequest
+from rhinoise.storage.provenance import EDITED, GENERATED, parameters_text, write_png
+from rhinoise.workflows.events import Event, Progress, Said, Wrote
+from rhinoise.workflows.paths import (
+    BLACK,
+    open_model,
+    output_folder,
+    output_picture,
+    read_mask,
+    read_picture,
+    squared,
+)
+
+DEFAULT_STRENGTH = 0.6
+"""How far a picture is changed when nothing is said: its layout stays, its details are new."""
+SHEET = "grid.png"
+NAME_LENGTH = 50
+"""Letters of a prompt that go into a file's name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawRequest:
+    """What to draw with which model, and where to; None takes the model's own default."""
+
+    model: Path
+    """A run, or a model folder."""
+    prompts: tuple[str, ...]
+    out: Path = Path("pictures")
+    """A folder; or a .png, for a single picture."""
+    negative: str = ""
+    seed: int = 0
+    count: int = 1
+    """Pictures per prompt."""
+    steps: int | None = None
+    guidance: float | None = None
+    sampler: str | None = None
+    spacing: str | None = None
+    size: int | None = None
+    """Only to make sure: a model draws in one size."""
+    image: Path | None = None
+    mask: Path | None = None
+    strength: float | None = None
+    """In (0, 1]; None is DEFAULT_STRENGTH for a picture, and 1 inside a mask."""
+    paste: bool = False
+    fit: str = "pad"
+    """How `image` becomes square: pad or crop."""
+    precision: str = "auto"
+
+
+def generate(request: DrawRequest) -> Generator[Event, None, None]:
+    """Draw and write every picture, and a contact sheet of several.
+
+    A RhinoiseError says what is wrong with the request, most of it before the model is opened.
+    """
+    asked = _asked(request)
+    out, alone = _place(request)
+    picture = None if request.image is None else read_picture(request.image)
+    mask = yield from _open_mask(request, picture)
+    model = open_model(request.model, request.precision)
+    _check_size(request.size, model.size)
+    if picture is not None:
+        asked = [_started(one, picture, mask, request, model.size) for one in asked]
+    asked = [resolved(one, model) for one in asked]
+    one, number = asked[0], len(asked) * request.count
+    pictures = "a picture" if number == 1 else f"{number} pictures"
+    yield Said(f"drawing {pictures} of {model.size} x {model.size} pixels: {how(one)}")
+
+    stems = _stems(request.prompts)
+    parts = [(stem, part) for stem, one in zip(stems, asked, strict=True) for part in batches(one)]
+    drawn: list[tuple[str, Image.Image]] = []
+    for place, (stem, part) in enumerate(parts):
+        latents = yield from followed(model.steps(part), len(model.levels(part)) - 1, place, len(parts))
+        for index, image in enumerate(to_pil(model.finish(part, latents)), start=part.first):
+            path = out if alone else out / f"{stem}-{part.seed}-{index:02d}.png"
+            write_png(image, path, **provenance(part, model, index, request.image))
+            yield Wrote(path)
+            drawn.append((part.prompt, image))
+    if number > 1:
+        yield _sheet(drawn, request, provenance(asked[0], model, 0, request.image), out / SHEET)
+
+
+def followed(
+    steps: Iterator[Step], each: int, place: int = 0, places: int = 1
+) -> Generator[Event, None, Latents]:
+    """Tell of every step of a sampler that takes `each`; its last latents. It is run `place` of `places`."""
+    for done, step in enumerate(steps, start=each * place + 1):
+        latents = step.x
+        yield Progress(stage="drawing", done=done, total=each * places)
+    return latents
+
+
+def resolved(request: GenerateRequest, model: LatentDiffusion) -> GenerateRequest:
+    """The request with the model's defaults written into it."""
+    own = model.sampling
+    return replace(
+        request,
+        steps=own.steps if request.steps is None else request.steps,
+        guidance=own.guidance if request.guidance is None else request.guidance,
+        sampler=request.sampler or own.sampler,
+        spacing=request.spacing or own.spacing,
+    )
+
+
+def provenance(
+    request: GenerateRequest, model: LatentDiffusion, index: int, image: Path | None = None
+) -> Mapping[str, Any]:
+    """What `write_png` wants to know of picture `index` of a resolved request.
+
+    Without an image, GenerateRequest(**request) of what is written draws that picture again.
+    """
+    model_hash = model.facts.get("hash", "")
+    text = parameters_text(
+        request.prompt,
+        request.negative,
+        {
+            "Steps": request.steps,
+            "Sampler": request.sampler,
+            "Schedule type": request.spacing,
+            "CFG scale": request.guidance,
+            "Seed": request.seed,
+            "Index": index or None,
+            "Size": f"{model.size}x{model.size}",
+            "Model hash": model_hash[:10] or None,
+            "Model": model.facts.get("recipe"),
+            "Denoising strength": None if request.image is None else request.strength,
+            "Version": f"rhinoise {rhinoise.__version__}",
+        },
+    )
+    record = {
+        field.name: getattr(request, field.name)
+        for field in fields(request)
+        if field.name not in ("image", "mask")
+    }
+    record |= {"first": index, "count": 1} | ({} if image is None else {"image": image.name})
+    return {
+        "parameters": text,
+        "request": record,
+        "model_hash": model_hash,
+        "source": GENERATED if request.image is None else EDITED,
+    }
+
+
+def _asked(request: DrawRequest) -> list[GenerateRequest]:
+    """A request per prompt, its picture aside."""
+    if not request.prompts:
+        raise ConfigError('there is no prompt: say what to draw, for example "a red heart"')
+    if request.image is None:
+        if request.mask is not None:
+            raise ConfigError(
+                "a mask says which part of a picture to draw anew: give the picture too (--image)"
+            )
+        if request.strength is not None:
+            raise ConfigError("strength says how far a picture is changed: give the picture too (--image)")
+    return [
+        GenerateRequest(
+            prompt=prompt,
+            negative=request.negative,
+            seed=request.seed,
+            count=request.count,
+            steps=request.steps,
+            guidance=request.guidance,
+            sampler=request.sampler,
+            spacing=request.spacing,
+            paste=request.paste,
+        )
+        for prompt in request.prompts
+    ]
+
+
+def _place(request: DrawRequest) -> tuple[Path, bool]:
+    """Where to write, and whether it is a file for one picture."""
+    number = len(request.prompts) * request.count
+    if request.out.suffix.lower() != ".png" or request.out.is_dir():
+        return output_folder(request.out), False
+    if number > 1:
+        raise ConfigError(
+            f"{number} pictures do not fit into one file, {request.out}: give a folder, "
+            f"--out {request.out.with_suffix('')}"
+        )
+    return output_picture(request.out), True
+
+
+def _open_mask(
+    request: DrawRequest, picture: Image.Image | None
+) -> Generator[Event, None, Image.Image | None]:
+    """The mask at the picture's size, what was done to it told."""
+    if request.mask is None or picture is None:
+        return None
+    mask, kind = read_mask(request.mask)
+    if mask.size != picture.size:
+        yield Said(f"the mask is {_by(mask)} pixels, the picture {_by(picture)}: the mask was resized to it")
+        mask = mask.resize(picture.size)
+    share = sum(level * count for level, count in enumerate(mask.histogram())) / (255 * math.prod(mask.size))
+    if not share:
+        raise ConfigError(
+            f"the mask {request.mask} is black everywhere: draw white where the picture may change"
+        )
+    yield Said(f"drawing anew what is {kind} in the mask, {share:.0%} of the picture")
+    return mask
+
+
+def _by(image: Image.Image) -> str:
+    return f"{image.width} x {image.height}"
+
+
+def _check_size(asked: int | None, size: int) -> None:
+    if asked not in (None, size):
+        raise ConfigError(
+            f"this model draws pictures of {size} x {size} pixels, not {asked}: leave --size out, or "
+            f"train a model with --size {asked}"
+        )
+
+
+def _started(
+    one: GenerateRequest,
+    picture: Image.Image,
+    mask: Image.Image | None,
+    request: DrawRequest,
+    size: int,
+) -> GenerateRequest:
+    """The request with its picture and mask as the model takes them."""
+    strength = request.strength
+    if strength is None:
+        strength = DEFAULT_STRENGTH if mask is None else 1.0
+    drawn_over = None
+    if mask is not None:
+        grey = squared(mask.convert("RGB"), size, request.fit, BLACK)
+        drawn_over = (to_tensor([grey])[:, :1] + 1) / 2
+    return replace(
+        one, image=to_tensor([squared(picture, size, request.fit)]), mask=drawn_over, strength=strength
+    )
+
+
+def how(one: GenerateRequest) -> str:
+    """The settings of a resolved request, in words."""
+    words = f"{one.sampler}, {one.steps} steps, guidance {one.guidance:g}, seed {one.seed}"
+    return words if one.image is None else f"{words}, strength {one.strength:g}"
+
+
+def _stems(prompts: Sequence[str]) -> list[str]:
+    """A file name's beginning per prompt, no two alike."""
+    stems: list[str] = []
+    for prompt in prompts:
+        name = re.sub(r"\W+", "-", prompt.lower()).strip("-")[:NAME_LENGTH].strip("-") or "picture"
+        numbered = chain([name], (f"{name}-{i}" for i in count(2)))
+        stems.append(next(stem for stem in numbered if stem not in stems))
+    return stems
+
+
+def _sheet(
+    drawn: Sequence[tuple[str, Image.Image]], request: DrawRequest, written: Mapping[str, Any], path: Path
+) -> Wrote:
+    """All the pictures in one; under each its prompt, where there are several."""
+    prompts, images = [prompt for prompt, _ in drawn], [image for _, image in drawn]
+    several = len(request.prompts) > 1
+    columns = request.count if several and request.count > 1 else math.ceil(math.sqrt(len(images)))
+    sheet = grid(images, columns, prompts if several else None)
+    about = {"prompts": list(request.prompts), "count": request.count}
+    write_png(sheet, path, **{**written, "request": written["request"] | about})
+    return Wrote(path)

@@ -1,0 +1,104 @@
+"""Paths that a person gives: opened, or refused in a sentence that names what was probably meant."""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import get_args
+
+from PIL import Image, ImageChops
+
+from rhinoise.core.backend import Precision
+from rhinoise.core.errors import ConfigError, ModelFolderError, PictureError, RunFolderError, UnknownNameError
+from rhinoise.core.images import FORMATS, WHITE, Colour, Fit, open_picture, square
+from rhinoise.pipeline.latent_diffusion import LatentDiffusion
+from rhinoise.storage.run_folder import RunFolder
+
+BLACK = (0, 0, 0)
+OTHER_ENDINGS = {f".{name.lower()}" for name in (*FORMATS, "JPG", "TIF")} - {".png"}
+
+
+def open_model(folder: Path, precision: str = "auto") -> LatentDiffusion:
+    """The model of a run, or of a model folder.
+
+    Raises:
+        ModelFolderError: there is none; a run that has not come so far is told how to go on.
+        UnknownNameError: `precision` is not one.
+    """
+    for known in get_args(Precision):
+        if precision == known:
+            return LatentDiffusion.load(_model_folder(folder), precision=known)
+    raise UnknownNameError("precision", precision, get_args(Precision))
+
+
+def _model_folder(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise ModelFolderError(
+            f"{_missing(folder, 'model folder')} give a run of `rhinoise train`, or a model folder"
+        )
+    run = RunFolder(folder)
+    if (folder / "recipe.json").is_file() and not run.model.is_dir():
+        source = run.record()["source"]
+        raise ModelFolderError(
+            f"the run {folder} has no model yet: train it first, with the command that it was begun with "
+            f"(rhinoise train {source} --out {folder} ...)"
+        )
+    return folder
+
+
+def read_picture(path: Path) -> Image.Image:
+    """A whole RGB picture, transparency on white; PictureError when there is none."""
+    _exists(path)
+    return open_picture(path)
+
+
+def read_mask(path: Path) -> tuple[Image.Image, str]:
+    """A mask as a grey picture, white where to draw, and which part of the file said so, in words.
+
+    Where the file has any transparency, that is the mask, as image editors leave it: transparent is where to
+    draw. Else its brightness is: white is where to draw.
+    """
+    _exists(path)
+    on_white, on_black = open_picture(path, WHITE), open_picture(path, BLACK)
+    # A background shows exactly as far as the picture is transparent.
+    transparency = ImageChops.difference(on_white, on_black).convert("L")
+    if transparency.getextrema() != (0, 0):
+        return transparency, "transparent"
+    return on_white.convert("L"), "white"
+
+
+def squared(image: Image.Image, size: int, fit: str, background: Colour = WHITE) -> Image.Image:
+    """`core.images.square`, or UnknownNameError when `fit` is no way to make a picture square."""
+    for known in get_args(Fit):
+        if fit == known:
+            return square(image, size, known, background)
+    raise UnknownNameError("fit", fit, get_args(Fit))
+
+
+def output_folder(out: Path) -> Path:
+    """A folder to write to; RunFolderError when a file is in its place."""
+    if out.exists() and not out.is_dir():
+        raise RunFolderError(f"--out {out} is a file, wanted a folder: choose another name")
+    if out.suffix.lower() in OTHER_ENDINGS | {".png"} and not out.is_dir():
+        raise ConfigError(f"--out {out} is named like a picture, wanted a folder: {out.with_suffix('')}")
+    return out
+
+
+def output_picture(out: Path) -> Path:
+    """A picture file to write; RunFolderError when a folder is in its place."""
+    if out.is_dir():
+        raise RunFolderError(f"--out {out} is a folder, wanted a file: {out / 'picture.png'}")
+    if out.suffix.lower() != ".png":
+        raise ConfigError(f"pictures are written as PNG: --out {out.with_suffix('.png')}, not {out}")
+    return out
+
+
+def _exists(path: Path) -> None:
+    if not path.exists():
+        raise PictureError(_missing(path, "picture"))
+
+
+def _missing(path: Path, what: str) -> str:
+    """That there is no such thing, and the nearest name that there is."""
+    names = [found.name for found in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = get_close_matches(path.name, names, n=1, cutoff=0.5)
+    hint = f"did you mean {path.parent / near[0]}?" if near else f"look into {path.parent.resolve()}"
+    return f"there is no {what} {path}: {hint}"

@@ -1,0 +1,173 @@
+"""A picture noised half-way and denoised several times: what the model keeps of it, and what it makes up.
+
+Each time the noise is another, so where the pictures agree the model is sure, and where not, not.
+At a strength near 0 only what the autoencoder loses is lost; near 1 all is made up.
+"""
+
+from collections.abc import Generator
+from dataclasses import asdict, dataclass, replace
+from itertools import count
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+
+from rhinoise.core.errors import ConfigError
+from rhinoise.core.files import write_json
+from rhinoise.core.images import grid, to_pil, to_tensor
+from rhinoise.core.random import INITIAL, noise_source
+from rhinoise.core.shapes import Images
+from rhinoise.evaluation.metrics import psnr, ssim
+from rhinoise.pipeline.latent_diffusion import LatentDiffusion, batches
+from rhinoise.pipeline.request import GenerateRequest
+from rhinoise.storage.provenance import write_png
+from rhinoise.workflows.events import Event, Said, Wrote
+from rhinoise.workflows.generate import DEFAULT_STRENGTH, followed, how, provenance, resolved
+from rhinoise.workflows.paths import open_model, output_folder, read_picture, squared
+
+SHOWN = 192
+"""Pixels a side that smaller pictures have in the sheet, at least."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReconstructRequest:
+    """Which picture, how far it is noised, and how often it is brought back."""
+
+    model: Path
+    """A run, or a model folder."""
+    image: Path
+    out: Path = Path("reconstruction")
+    strength: float = DEFAULT_STRENGTH
+    count: int = 8
+    prompt: str = ""
+    """What the denoiser is told; without it there is nothing to guide to, and guidance is 1."""
+    seed: int = 0
+    steps: int | None = None
+    fit: str = "pad"
+    """How the picture becomes square: pad or crop."""
+    precision: str = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Distance:
+    """How far a picture is from the original: root mean square in bytes (0 to 255), PSNR in dB, and SSIM."""
+
+    rmse: float
+    psnr: float
+    ssim: float
+
+
+def reconstruct(request: ReconstructRequest) -> Generator[Event, None, None]:
+    """Write the reconstructions (1.png, 2.png, ...), mean.png, std.png, sheet.png and distances.json.
+
+    A RhinoiseError says what is wrong with the request, most of it before the model is opened.
+    """
+    if request.count < 2:
+        raise ConfigError(f"a mean and a deviation need at least 2 pictures, not --count {request.count}")
+    asked = GenerateRequest(
+        prompt=request.prompt,
+        seed=request.seed,
+        count=request.count,
+        steps=request.steps,
+        guidance=None if request.prompt else 1.0,
+    )
+    out, picture = output_folder(request.out), read_picture(request.image)
+    model = open_model(request.model, request.precision)
+    original = to_tensor([squared(picture, model.size, request.fit)])
+    asked = resolved(replace(asked, image=original, strength=request.strength), model)
+    yield Said(f"noising and denoising {request.image} {request.count} times: {how(asked)}")
+
+    parts, made = list(batches(asked)), []
+    for place, part in enumerate(parts):
+        latents = yield from followed(model.steps(part), len(model.levels(part)) - 1, place, len(parts))
+        made.append(model.finish(part, latents).cpu())
+    again = torch.cat(made)
+    mean, spread = again.mean(dim=0, keepdim=True), deviation(again)
+    survived = model.decode(model.encode(original)).cpu()
+
+    names = [f"{number}.png" for number in range(1, request.count + 1)]
+    grey = _grey(spread)
+    files = dict(zip((*names, "mean.png", "std.png"), (*to_pil(again), *to_pil(mean), grey), strict=True))
+    for index, (name, image) in enumerate(files.items()):
+        about = provenance(asked, model, min(index, request.count - 1), request.image)
+        write_png(image, out / name, **about)
+        yield Wrote(out / name)
+
+    each = distances(again, original)
+    of_mean, floor = distances(mean, original)[0], distances(survived, original)[0]
+    largest = spread.max().item()
+    sheet = {
+        "original": to_pil(original)[0],
+        f"autoencoder alone, {floor.psnr:.1f} dB": to_pil(survived)[0],
+        f"noised to {request.strength:g}": to_pil(noised(asked, model))[0],
+        **{
+            f"{number}: {far.psnr:.1f} dB": image
+            for number, far, image in zip(count(1), each, to_pil(again), strict=False)
+        },
+        f"mean, {of_mean.psnr:.1f} dB": to_pil(mean)[0],
+        f"deviation, white is {largest:.0f} of 255": grey,
+    }
+    write_png(
+        grid([_enlarged(image) for image in sheet.values()], _columns(len(sheet)), list(sheet)),
+        out / "sheet.png",
+        **provenance(asked, model, 0, request.image),
+    )
+    yield Wrote(out / "sheet.png")
+    write_json(
+        out / "distances.json",
+        {
+            "image": str(request.image),
+            "prompt": request.prompt,
+            "strength": request.strength,
+            "seed": request.seed,
+            "pictures": {name: asdict(far) for name, far in zip(names, each, strict=True)},
+            "mean": asdict(of_mean),
+            "autoencoder alone": asdict(floor),
+            "deviation": {"mean": spread.mean().item(), "largest": largest},
+        },
+    )
+    yield Wrote(out / "distances.json")
+    closest, furthest = (pick(far.psnr for far in each) for pick in (max, min))
+    yield Said(
+        f"the reconstructions are {furthest:.1f} to {closest:.1f} dB from the original, their mean "
+        f"{of_mean.psnr:.1f} dB; the autoencoder alone {floor.psnr:.1f} dB"
+    )
+
+
+def deviation(images: Images) -> Float[Tensor, "H W"]:
+    """The standard deviation over the pictures at each pixel, in bytes (0 to 255), the colours' mean."""
+    return 127.5 * images.std(dim=0).mean(dim=0)
+
+
+def distances(images: Images, original: Float[Tensor, "1 3 H W"]) -> list[Distance]:
+    """How far each picture is from the original."""
+    truth = original.expand(len(images), -1, -1, -1)
+    rmse = 127.5 * (images - truth).square().mean(dim=(1, 2, 3)).sqrt()
+    columns = (column.tolist() for column in (rmse, psnr(images, truth), ssim(images, truth)))
+    return [Distance(rmse=r, psnr=p, ssim=s) for r, p, s in zip(*columns, strict=True)]
+
+
+@torch.no_grad()
+def noised(asked: GenerateRequest, model: LatentDiffusion) -> Images:
+    """What the first reconstruction starts from, as the autoencoder shows it."""
+    assert asked.image is not None
+    noise = noise_source(asked.seed, [asked.first], model.latent_shape(model.size), model.device)
+    return model.decode(model.levels(asked)[0].add_noise(model.encode(asked.image), noise(INITIAL)))
+
+
+def _grey(spread: Float[Tensor, "H W"]) -> Image.Image:
+    """A deviation as a picture: black is none, white the largest."""
+    share = spread / spread.max().clamp(min=1e-6)
+    return to_pil((2 * share - 1).expand(1, 3, -1, -1))[0]
+
+
+def _enlarged(image: Image.Image) -> Image.Image:
+    factor = -(-SHOWN // image.width)
+    return image.resize((factor * image.width, factor * image.height), Image.Resampling.NEAREST)
+
+
+def _columns(number: int) -> int:
+    """A sheet a little wider than high."""
+    return next(columns for columns in range(1, number + 1) if columns * columns >= 1.5 * number)
