@@ -133,7 +133,7 @@ class LatentDiffusion:
         if request.image is None:
             x = self.schedule(torch.ones(1)).to(self.device).std * noise(INITIAL)
         else:
-            original = self.encode(request.image)
+            original = self.encode(request.image).expand(request.count, -1, -1, -1)
             x = visited[0].add_noise(original, noise(INITIAL))
             if request.mask is not None:
                 denoise = inpainted(denoise, original, self._latent_mask(request.mask))
