@@ -56,7 +56,7 @@ def _value(text: str) -> Any:
 
 def _replaced(config: Any, path: list[str], value: Any, where: str) -> Any:
     hints = _hints(type(config), where)
-    name = _known(path[0], hints, where)
+    name = _known(path[0], hints, ".".join(where.split(".")[: -len(path)]))
     if len(path) == 1:
         changed = _read(hints[name], value, where)
     elif dataclasses.is_dataclass(getattr(config, name)):
@@ -76,9 +76,9 @@ def _hints(cls: type, where: str) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
-def _known(name: str, hints: Mapping[str, Any], where: str) -> str:
+def _known(name: str, hints: Mapping[str, Any], group: str) -> str:
     if name not in hints:
-        raise UnknownNameError("setting", where or name, hints)
+        raise UnknownNameError(f"setting of {group}" if group else "setting", name, hints)
     return name
 
 
@@ -134,7 +134,7 @@ def _read_dataclass(cls: Any, data: Any, where: str) -> Any:
         raise ConfigError(f"{where or cls.__name__} should be a group of settings, not {data!r}")
     hints = _hints(cls, where)
     fields = {
-        _known(name, hints, name): _read(hints[name], value, f"{where}.{name}".strip("."))
+        _known(name, hints, where): _read(hints[name], value, f"{where}.{name}".strip("."))
         for name, value in data.items()
         if name != KIND
     }

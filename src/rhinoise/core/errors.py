@@ -28,7 +28,8 @@ class UnknownNameError(RhinoiseError):
 
     def __init__(self, kind: str, name: str, choices: Iterable[str]) -> None:
         choices = list(choices)
-        near = get_close_matches(name, choices, n=1, cutoff=0.4)
+        beginning = [choice for choice in choices if name and choice.startswith(name)]
+        near = beginning or get_close_matches(name, choices, n=1, cutoff=0.4)
         hint = f"did you mean '{near[0]}'? " if near else "choose one of these: "
         super().__init__(f"unknown {kind} '{name}': {hint}({', '.join(choices)})")
 

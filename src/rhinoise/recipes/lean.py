@@ -27,7 +27,7 @@ def lean(size: int) -> Recipe:
     return Recipe(
         name="lean",
         size=size,
-        minutes=10,
+        minutes=10.0,
         images=None,
         data=DataConfig(),
         autoencoder=PatchAutoencoderConfig(factor=FACTOR, latent_channels=CHANNELS, width=128, blocks=3),

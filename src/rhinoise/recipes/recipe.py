@@ -107,7 +107,7 @@ class Recipe:
             raise ConfigError(
                 "a training needs a budget, in minutes or in images: --minutes 10, or --images 100000"
             )
-        if (self.minutes or 1) <= 0 or (self.images or 1) <= 0:
+        if any(budget is not None and budget <= 0 for budget in (self.minutes, self.images)):
             raise ConfigError("the budget of a training is above 0: --minutes 10, or --images 100000")
         if not 0 <= self.caption_dropout < 1:
             raise ConfigError(

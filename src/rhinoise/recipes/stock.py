@@ -27,7 +27,7 @@ def stock(size: int) -> Recipe:
     return Recipe(
         name="stock",
         size=size,
-        minutes=10,
+        minutes=10.0,
         images=None,
         data=DataConfig(),
         autoencoder=AutoencoderConfig(
