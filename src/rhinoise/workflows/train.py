@@ -330,11 +330,19 @@ class Training:
             ),
             config=recipe.fit_denoiser,
             images=recipe.images_for("denoiser"),
-            seconds=lambda: recipe.seconds_for("total") * (1 - RESERVE) - self.clock.seconds(),
+            seconds=self.seconds_left,
             glances=GLANCES,
             look=lambda average, step: self.look(latents, average, step),
         )
         yield from run_stage(self.run, self.clock, stage)
+
+    def seconds_left(self) -> float:
+        """What the other stages left of the budget; where they overran, at least half the denoiser's share.
+
+        Reading pictures for the first time, or a slow disk, must not end a training after its first stages.
+        """
+        left = self.recipe.seconds_for("total") * (1 - RESERVE) - self.clock.seconds()
+        return max(left, self.recipe.seconds_for("denoiser") / 2)
 
     def look(
         self, latents: Float[np.ndarray, "n c h w"], average: Mapping[str, Tensor], step: int
@@ -344,7 +352,8 @@ class Training:
         model.save(self.run.model)
         judged = self.pictures.judged[:MEASURED]
         text = model.embed(self.pictures.first_captions(judged))
-        losses = loss_by_level(model.denoiser, model.schedule, torch.from_numpy(latents[judged]), text)
+        x0 = torch.from_numpy(latents[judged]).to(model.device)
+        losses = loss_by_level(model.denoiser, model.schedule, x0, text)
         mean = sum(level.answer for level in losses) / len(losses)
         yield Said(f"denoiser after step {step}: held-out loss {mean:.4f}")
         shown = np.concatenate([self.pictures.train[: SHOWN // 2], self.pictures.judged[: SHOWN // 2]])
@@ -376,7 +385,7 @@ class Training:
             schedule=recipe.schedule,
             facts=facts,
         )
-        return LatentDiffusion.of(parts, device=torch.device("cpu"))
+        return LatentDiffusion.of(parts)
 
     def draw(self, name: str, images: Images, *, columns: int, labels: list[str] | None = None) -> Wrote:
         """A grid in the run's samples."""
