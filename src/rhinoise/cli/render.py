@@ -68,14 +68,15 @@ class View:
     def __init__(self) -> None:
         self.console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
         self.bars = Bars(
-            TextColumn("{task.description:<12}"),
-            BarColumn(bar_width=30),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
             TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[unit]}s"),
             TextColumn("{task.fields[numbers]}"),
             TimeRemainingColumn(compact=True),
             TextColumn("left"),
             console=self.console,
             redirect_stdout=False,
+            expand=True,
             disable=not self.console.is_terminal,
         )
         self.tasks: dict[str, TaskID] = {}
@@ -109,10 +110,11 @@ class View:
                 self.console.print(f"{at.stage}: {at.done} of {at.total} {at.unit}s  {numbers}".rstrip())
             return
         if at.stage not in self.tasks:
-            self.tasks[at.stage] = self.bars.add_task(at.stage, unit=at.unit, numbers="")
+            self.tasks[at.stage] = self.bars.add_task(at.stage, total=at.total, unit=at.unit, numbers="")
         self.bars.update(self.tasks[at.stage], completed=at.done, total=at.total, numbers=numbers)
 
 
 def _number(name: str, value: float) -> str:
     """A rate as "310 images/s", any other number as "loss 0.1234"."""
-    return f"{value:.3g} {name}" if "/" in name else f"{name} {value:.4f}"
+    rate = f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+    return f"{rate} {name}" if "/" in name else f"{name} {value:.4f}"

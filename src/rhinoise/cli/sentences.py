@@ -11,9 +11,24 @@ from rhinoise.core.errors import RhinoiseError
 
 MENDABLE, STOPPED = 2, 130
 
+DISK_FULL = "the disk is full: free some space and try again"
+NOT_ALLOWED = "it may not be read or written: choose another place, or change its permissions"
+REFUSALS = {
+    errno.ENOSPC: DISK_FULL,
+    errno.EDQUOT: DISK_FULL,
+    errno.EACCES: NOT_ALLOWED,
+    errno.EPERM: NOT_ALLOWED,
+    errno.EROFS: NOT_ALLOWED,
+}
+"""What an operating system refuses, and what a person can do about it."""
+
+
+class Resumable(KeyboardInterrupt):
+    """Stopped by the person, and the same command goes on from there."""
+
 
 class Verbs(TyperGroup):
-    """The verbs; what they raise is told in a sentence. `ctx.obj` is the whole command, to be typed again."""
+    """The verbs; what they raise is told in a sentence."""
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Remember the command as it was typed."""
@@ -27,9 +42,12 @@ class Verbs(TyperGroup):
         except RhinoiseError as error:
             raise ended(str(error), MENDABLE) from error
         except OSError as error:
-            if error.errno != errno.ENOSPC:
+            if error.errno not in REFUSALS:
                 raise
-            raise ended("the disk is full: free some space and try again", MENDABLE) from error
+            where = "" if error.filename is None else f"{error.filename}: "
+            raise ended(where + REFUSALS[error.errno], MENDABLE) from error
+        except Resumable:
+            raise ended(f"stopped; go on with: {ctx.obj}", STOPPED) from None
         except KeyboardInterrupt:
             raise ended("stopped", STOPPED) from None
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rhinoise.cli.sentences import STOPPED, Verbs, ended
+from rhinoise.cli.sentences import Resumable, Verbs
 
 app = typer.Typer(
     name="rhinoise",
@@ -24,12 +24,13 @@ Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
 Fit = Annotated[str, typer.Option(help="How a picture becomes square: pad keeps all of it, crop its middle.")]
 
 
-def _version(asked: bool) -> None:
+def _version(asked: bool) -> bool:
     if asked:
         import rhinoise
 
         typer.echo(f"rhinoise {rhinoise.__version__}")
         raise typer.Exit
+    return asked
 
 
 @app.callback()
@@ -43,7 +44,6 @@ def main(
 
 @app.command(epilog="Example: rhinoise train photos --out runs/photos --minutes 60 --set network.depth=10")
 def train(
-    ctx: typer.Context,
     source: Annotated[
         str, typer.Argument(help="emoji, a folder of captioned pictures, .tar or .parquet, owner/name")
     ],
@@ -97,7 +97,7 @@ def train(
         with interruptible() as interrupt:
             show(work(TrainRequest(source=source, out=out, recipe=chosen)), interrupt)
     except KeyboardInterrupt:
-        raise ended(f"stopped; go on with: {ctx.obj}", STOPPED) from None
+        raise Resumable from None
 
 
 @app.command(

@@ -27,7 +27,7 @@ FRAME = 1.15
 GAP, LINE, MARGIN = 0.07, 0.2, 0.15
 """Inches between pictures, per line of text, and around everything."""
 PER_ROW = 11
-SMOOTHED = 0.02
+SMOOTHED = 0.01
 """The part of a training over which its loss is averaged."""
 
 

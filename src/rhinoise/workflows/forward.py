@@ -6,10 +6,11 @@ from pathlib import Path
 
 from PIL import Image
 
+from rhinoise.core.errors import ConfigError
 from rhinoise.core.images import to_tensor
 from rhinoise.core.random import noise_source
 from rhinoise.diffusion.forward import forward_strip
-from rhinoise.diffusion.schedules import ScheduleConfig
+from rhinoise.diffusion.schedules import STEPS, ScheduleConfig
 from rhinoise.explain.plots import save_figure, strip_figure
 from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.paths import output_picture, read_picture
@@ -32,6 +33,8 @@ class ForwardRequest:
 
 def forward(request: ForwardRequest) -> Generator[Event, None, None]:
     """Write the strip; a RhinoiseError says what is wrong with the request."""
+    if not 1 <= request.steps <= STEPS:
+        raise ConfigError(f"--steps is a number of frames from 1 to {STEPS}, not {request.steps}")
     schedule = ScheduleConfig(name=request.schedule).build()
     out, picture = output_picture(request.out), read_picture(request.image)
     picture.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)

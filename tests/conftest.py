@@ -1,0 +1,87 @@
+"""One tiny model, trained once by the command line, for every test that needs a trained one."""
+
+import csv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+from typer.testing import CliRunner
+
+COLOURS = ("red", "green", "blue", "orange")
+BOX = (8, 6, 38, 34)
+SHAPES: dict[str, Callable[[ImageDraw.ImageDraw, str], None]] = {
+    "circle": lambda draw, colour: draw.ellipse(BOX, fill=colour),
+    "square": lambda draw, colour: draw.rectangle(BOX, fill=colour),
+    "triangle": lambda draw, colour: draw.polygon([(8, 34), (38, 34), (23, 6)], fill=colour),
+    "ring": lambda draw, colour: draw.ellipse(BOX, outline=colour, width=6),
+    "bar": lambda draw, colour: draw.rectangle((8, 16, 38, 24), fill=colour),
+    "slash": lambda draw, colour: draw.line(BOX, fill=colour, width=6),
+}
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 captioned pictures of 48 x 40 pixels: six shapes in four colours."""
+    folder = tmp_path_factory.mktemp("shapes")
+    rows = []
+    for colour in COLOURS:
+        for shape, drawn in SHAPES.items():
+            image = Image.new("RGB", (48, 40), "white")
+            drawn(ImageDraw.Draw(image), colour)
+            name = f"{colour}-{shape}.png"
+            image.save(folder / name)
+            rows.append((name, f"a {colour} {shape}"))
+    with (folder / "metadata.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("file_name", "text"), *rows])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny() -> list[str]:
+    """What makes `rhinoise train` a matter of seconds."""
+    settings = {
+        "network.sample_size": 4,
+        "network.fine_width": 16,
+        "network.fine_blocks": 1,
+        "network.width": 16,
+        "network.depth": 1,
+        "network.heads": 2,
+        "network.text_width": 16,
+        "network.pooled_width": 16,
+        "text.width": 16,
+        "text.layers": 1,
+        "text.heads": 2,
+        "text.vocabulary": 600,
+        "contrastive.channels": 8,
+        "contrastive.shared": 8,
+        "autoencoder.width": 8,
+        "autoencoder.blocks": 1,
+        "fit_autoencoder.batch": 8,
+        "fit_text.batch": 8,
+        "fit_denoiser.batch": 8,
+        "sampling.steps": 4,
+    }
+    assignments = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+    return ["--recipe", "lean", "--size", "16", *assignments]
+
+
+@pytest.fixture(scope="session")
+def cli() -> Callable[..., object]:
+    """The command line in this process: words => its exit code, stdout and stderr."""
+    from rhinoise.cli import app
+
+    return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture(scope="session")
+def trained(
+    cli: Callable, shapes: Path, tiny: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """A run of `rhinoise train`, with a model that has seen 160 pictures. Tests only read it."""
+    run = tmp_path_factory.mktemp("runs") / "shapes"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RHINOISE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        result = cli("train", shapes, "--out", run, "--images", 160, *tiny)
+        assert result.exit_code == 0, result.stderr
+        yield run

@@ -1,0 +1,42 @@
+import pytest
+
+from rhinoise.core.errors import ConfigError, UnknownNameError
+from rhinoise.recipes import RECIPES
+from rhinoise.workflows.choose import choose, colour
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_chosen_by_name_alone_is_the_recipe(name: str) -> None:
+    assert choose(name, 64) == RECIPES[name](64)
+
+
+def test_settings_are_changed_and_assignments_have_the_last_word() -> None:
+    recipe = choose(
+        "lean",
+        32,
+        minutes=2.5,
+        settings={"seed": 3, "data.fit": None, "data.background": (1, 2, 3)},
+        assignments=["seed=4", "network.depth=2"],
+    )
+    assert (recipe.minutes, recipe.seed, recipe.network.depth) == (2.5, 4, 2)
+    assert recipe.data.background == (1, 2, 3)
+    assert recipe.data.fit == RECIPES["lean"](32).data.fit
+
+
+def test_a_budget_in_pictures_replaces_the_one_in_minutes() -> None:
+    recipe = choose("lean", 32, images=1000)
+    assert (recipe.minutes, recipe.images) == (None, 1000)
+    with pytest.raises(ConfigError, match="give one of them"):
+        choose("lean", 32, images=1000, minutes=5.0)
+
+
+def test_an_unknown_recipe_is_told_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'lean'"):
+        choose("leen", 32)
+
+
+def test_colours_have_names_and_numbers() -> None:
+    assert colour("white") == colour("#fff") == colour("#FFFFFF") == (255, 255, 255)
+    assert colour("#0a0b0c80") == (10, 11, 12)
+    with pytest.raises(ConfigError, match="'whit' is not a colour"):
+        colour("whit")
