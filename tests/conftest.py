@@ -1,7 +1,7 @@
 """One tiny model, trained once by the command line, for every test that needs a trained one."""
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,7 +60,7 @@ def tiny() -> list[str]:
         "fit_autoencoder.batch": 8,
         "fit_text.batch": 8,
         "fit_denoiser.batch": 8,
-        "sampling.steps": 4,
+        "sampling.steps": 2,
     }
     assignments = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
     return ["--recipe", "lean", "--size", "16", *assignments]
@@ -75,13 +75,11 @@ def cli() -> Callable[..., object]:
 
 
 @pytest.fixture(scope="session")
-def trained(
-    cli: Callable, shapes: Path, tiny: list[str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Path]:
+def trained(cli: Callable, shapes: Path, tiny: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of `rhinoise train`, with a model that has seen 160 pictures. Tests only read it."""
     run = tmp_path_factory.mktemp("runs") / "shapes"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RHINOISE_CACHE", str(tmp_path_factory.mktemp("cache")))
         result = cli("train", shapes, "--out", run, "--images", 160, *tiny)
-        assert result.exit_code == 0, result.stderr
-        yield run
+    assert result.exit_code == 0, result.stderr
+    return run
