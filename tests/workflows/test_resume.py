@@ -23,7 +23,7 @@ import pytest
 from rhinoise.core.config import to_json
 from rhinoise.recipes import Recipe
 from rhinoise.storage.run_folder import RunFolder
-from rhinoise.workflows.events import Event, Progress
+from rhinoise.workflows.events import Event, Progress, Said, Wrote
 from rhinoise.workflows.train import TrainRequest, train
 
 FORKING = textwrap.dedent("""
@@ -183,3 +183,22 @@ def test_left_early_it_goes_on_exactly(
     assert left >= 3
     assert happened(tmp_path / "left") == happened(tmp_path / "calm")
     assert made(tmp_path / "left") == made(tmp_path / "calm")
+
+
+@pytest.mark.parametrize("further", [0, 1, 2])
+def test_a_last_look_that_was_left_is_taken_again(
+    pictures: Path, tmp_path: Path, lean: Recipe, further: int
+) -> None:
+    """Left between the last step and its look, a training was done without its model of that step."""
+    recipe = replace(lean, images=16, fit_denoiser=replace(lean.fit_denoiser, checkpoint_seconds=1e9))
+    calm, left = (TrainRequest(source=str(pictures), out=tmp_path / name, recipe=recipe) for name in "ab")
+    list(train(calm))
+    with contextlib.closing(train(left)) as events:
+        steps = (event for event in events if isinstance(event, Progress) and event.stage == "denoiser")
+        assert next(itertools.islice(steps, 1, None)).done == 2
+        seen = list(itertools.islice(events, further))
+    assert [type(event) for event in seen] == [Said, Wrote][:further]
+    assert not RunFolder(left.out).has("held out", 2)
+    list(train(left))
+    assert happened(left.out) == happened(calm.out)
+    assert made(left.out) == made(calm.out)

@@ -126,8 +126,14 @@ def test_every_kind_of_training(
     LatentDiffusion.load(run.root).generate(GenerateRequest(prompt="a square"))
 
 
+def in_minutes(recipe: Recipe) -> Recipe:
+    """About two seconds, with no more checkpoints than a real training would write in them."""
+    fit = replace(recipe.fit_denoiser, checkpoint_seconds=1e9)
+    return replace(recipe, images=None, minutes=0.04, fit_autoencoder=fit, fit_text=fit, fit_denoiser=fit)
+
+
 def test_minutes_become_steps_once_and_for_all(pictures: Path, tmp_path: Path, lean: Recipe) -> None:
-    recipe, run = replace(lean, images=None, minutes=0.06), RunFolder(tmp_path / "run")
+    recipe, run = in_minutes(lean), RunFolder(tmp_path / "run")
     training = train(TrainRequest(source=str(pictures), out=run.root, recipe=recipe))
     while "denoiser steps" not in run.plan():
         next(training)
@@ -145,7 +151,7 @@ def test_stages_that_overran_leave_the_denoiser_half_its_share(
 ) -> None:
     """A slow first stage ended the training with "0 seconds are left for the denoiser"."""
     monkeypatch.setattr(Clock, "seconds", lambda clock: 1e6)
-    recipe, run = replace(lean, images=None, minutes=0.06), RunFolder(tmp_path / "run")
+    recipe, run = in_minutes(lean), RunFolder(tmp_path / "run")
     training = train(TrainRequest(source=str(pictures), out=run.root, recipe=recipe))
     while "denoiser steps" not in run.plan():
         next(training)
