@@ -15,8 +15,7 @@ rhinoise generate --model "$out/run" --out "$out/pictures" \
     "clock face six oclock, twemoji style" "winking face, twemoji style" "woman: curly hair, openmoji style" \
     "large blue circle, openmoji style" "cook, twemoji style"
 
-rhinoise forward "$out/run/samples/rhinoceros.png" --out "$out/forward.png"
-cp "$out/pictures/grid.png" "$out/grid.png"
-cp "$out/run/samples/autoencoder.png" "$out/autoencoder.png"
-cp "$out/run/samples/loss.png" "$out/loss.png"
+rhinoise forward "$out"/pictures/rhinoceros*twemoji*.png --out "$out/forward.png"
+rhinoise evaluate "$out/run"
+cp "$out/pictures/grid.png" "$out/run/samples/autoencoder.png" "$out/run/samples/loss.png" "$out"
 echo "See $out: grid.png, forward.png, autoencoder.png, loss.png"

@@ -2,9 +2,9 @@
 
     python examples/mixed_folder.py mixed && rhinoise train mixed --out runs/mixed
 
-Photographs (crops of the two that scikit-learn ships), clip art (OpenMoji, with transparency) and letters, in
-PNG, JPEG, WebP and GIF, in modes RGB, RGBA, LA, P and L, of many sizes, captioned by sidecars and metadata.csv;
-and a few files that are not what they seem.
+Photographs (crops of the two that scikit-learn ships), clip art (OpenMoji, with transparency) and letters;
+PNG, JPEG, WebP and GIF; modes RGB, RGBA, LA, P and L; many sizes; captioned by sidecars and metadata.csv; and
+a few files that are not what they seem.
 """
 
 import csv
@@ -41,7 +41,9 @@ def photographs(folder: Path, chance: random.Random) -> None:
 def clip_art(folder: Path, chance: random.Random) -> None:
     """Drawings with transparency, captioned by metadata.csv."""
     emoji = open_emoji()
-    chosen = chance.sample([i for i, e in enumerate(emoji.examples) if e.tags["style"] == "openmoji"], CLIP_ART)
+    chosen = chance.sample(
+        [i for i, e in enumerate(emoji.examples) if e.tags["style"] == "openmoji"], CLIP_ART
+    )
     with (folder / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(["file_name", "text"])

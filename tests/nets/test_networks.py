@@ -11,6 +11,7 @@ from rhinoise.core.shapes import TextEmbedding
 from rhinoise.nets.network import NETWORKS
 from rhinoise.nets.transformer import Transformer, TransformerConfig, rotary_table, rotate
 from rhinoise.nets.unet import UNetConfig
+from rhinoise.nets.uvit import UViTConfig
 
 TRANSFORMER = TransformerConfig(
     sample_size=8,
@@ -20,6 +21,17 @@ TRANSFORMER = TransformerConfig(
     depth=2,
     heads=2,
     text="in_context",
+    text_width=6,
+    pooled_width=5,
+)
+UVIT = UViTConfig(
+    sample_size=8,
+    channels=4,
+    fine_width=8,
+    fine_blocks=2,
+    width=16,
+    depth=2,
+    heads=2,
     text_width=6,
     pooled_width=5,
 )
@@ -37,9 +49,11 @@ CONFIGS = {
     ),
     "transformer": TRANSFORMER,
     "transformer, cross-attention": replace(TRANSFORMER, text="cross_attention"),
+    "uvit": UVIT,
+    "uvit, no pooled vector": replace(UVIT, pooled_width=0),
     "transformer, no pooled vector, single latents": replace(TRANSFORMER, pooled_width=0, patch_size=1),
 }
-TRANSFORMERS = [name for name in CONFIGS if name.startswith("transformer")]
+TRANSFORMERS = [name for name in CONFIGS if name.startswith(("transformer", "uvit"))]
 
 
 @pytest.fixture(autouse=True)

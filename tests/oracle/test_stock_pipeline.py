@@ -100,7 +100,9 @@ def our_pictures(ours: LatentDiffusion, request: GenerateRequest) -> torch.Tenso
 
 
 @pytest.mark.parametrize("said", SAID.values(), ids=SAID)
-def test_stock_diffusers_draws_our_picture(tmp_path: Path, said: tuple[str, ScheduleConfig, str, str]) -> None:
+def test_stock_diffusers_draws_our_picture(
+    tmp_path: Path, said: tuple[str, ScheduleConfig, str, str]
+) -> None:
     ours = model(*said)
     ours.save(tmp_path / "model")
     theirs = StableDiffusionPipeline.from_pretrained(tmp_path / "model", local_files_only=True)

@@ -116,7 +116,7 @@ def test_settings_can_be_changed(name):
         ("fit_denoisr.batch=3", "did you mean 'fit_denoiser'"),
         ("fit_denoiser.batch=many", "should be of type int"),
         ("fit_denoiser.batch=0", "at least one picture"),
-        ("fit_denoiser.optimizer=adam", "did you mean 'adamw'"),
+        ("fit_denoiser.precision=bf", "did you mean 'bf16'"),
         ("sampling.sampler=dpm", "did you mean 'dpmpp_2m'"),
         ("schedule.name=flw", "did you mean 'flow'"),
         ("schedule.beta_start=0.1", "has no setting 'beta_start'"),

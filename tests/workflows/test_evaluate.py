@@ -10,7 +10,7 @@ from rhinoise.core.errors import MissingPackageError
 from rhinoise.nets.features import FEATURES
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.pipeline.request import GenerateRequest
-from rhinoise.workflows.evaluate import FEATURE_SPACE, EvaluateRequest, evaluate, steps_for
+from rhinoise.workflows.evaluate import FEATURE_SPACE, EvaluateRequest, evaluate
 from rhinoise.workflows.events import Said
 
 
@@ -58,7 +58,7 @@ def test_without_the_feature_packages_retrieval_is_left_out_with_a_sentence(
 def test_many_captions_in_one_batch_draw_what_each_draws_alone(trained: Path) -> None:
     model = LatentDiffusion.load(trained, precision="fp32")
     captions = ["a red circle", "a blue bar", "something else"]
-    *_, last = steps_for(captions, model, seed=3, first=5)
+    *_, last = model.steps(GenerateRequest(prompt="", seed=3, first=5, count=3), captions)
     together = model.decode(last.x)
     alone = [
         model.generate(GenerateRequest(prompt=caption, seed=3, first=5 + i))

@@ -5,7 +5,7 @@ Pictures are "b c h w" (any memory format), tokens "b l d". Everything runs in f
 """
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from rhinoise.core.shapes import Times
+
+L = TypeVar("L", bound=nn.Module)
 
 CPU_PRODUCTS_LIMIT = 1024 * 1024
 """Up to this many scores per head, attention on a CPU in bfloat16 is plain matrix products: 3.4 ms against
@@ -138,6 +140,13 @@ def time_features(
     angle = time.float()[:, None] * torch.exp(-math.log(10_000) * exponent)
     parts = (angle.cos(), angle.sin()) if flip_sin_to_cos else (angle.sin(), angle.cos())
     return torch.cat(parts, dim=-1)
+
+
+def zeroed(layer: L) -> L:
+    """The layer, giving zeros until it has learnt something: what it adds to is unchanged at first."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
 
 
 class TimeEmbedding(nn.Module):

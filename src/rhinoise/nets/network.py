@@ -14,8 +14,8 @@ from rhinoise.nets.autoencoder import (
 )
 from rhinoise.nets.patch_autoencoder import PatchAutoencoder, PatchAutoencoderConfig
 from rhinoise.nets.transformer import Transformer, TransformerConfig
-from rhinoise.nets.uvit import UViT, UViTConfig
 from rhinoise.nets.unet import UNet, UNetConfig
+from rhinoise.nets.uvit import UViT, UViTConfig
 
 
 @runtime_checkable

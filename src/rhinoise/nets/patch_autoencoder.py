@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from rhinoise.core.errors import ConfigError
 from rhinoise.core.shapes import Images, Latents
 from rhinoise.nets.autoencoder import LOG_VARIANCE_RANGE, CentredAutoencoder
+from rhinoise.nets.layers import zeroed
 
 INITIAL_LOG_VARIANCE = -6.0
 """exp(-6 / 2) = 0.05 of a latent's deviation: the blur that the decoder must live with from the start."""
@@ -62,8 +63,7 @@ class Residual(nn.Module):
         super().__init__()
         self.norm = ChannelNorm(width)
         self.conv_in = nn.Conv2d(width, width, 3, padding=1)
-        self.conv_out = nn.Conv2d(width, width, 3, padding=1)
-        _zero(self.conv_out)
+        self.conv_out = zeroed(nn.Conv2d(width, width, 3, padding=1))
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Same shape out as in."""
@@ -81,12 +81,10 @@ class PatchAutoencoder(CentredAutoencoder):
         self.linear_decode = nn.Conv2d(c, pixels, 1)
         self.encode_in = nn.Conv2d(pixels, width, 1)
         self.encode_blocks = nn.Sequential(*(Residual(width) for _ in range(config.blocks)))
-        self.encode_out = nn.Conv2d(width, 2 * c, 1)
+        self.encode_out = zeroed(nn.Conv2d(width, 2 * c, 1))
         self.decode_in = nn.Conv2d(c, width, 3, padding=1)
         self.decode_blocks = nn.Sequential(*(Residual(width) for _ in range(config.blocks)))
-        self.decode_out = nn.Conv2d(width, pixels, 3, padding=1)
-        _zero(self.encode_out)
-        _zero(self.decode_out)
+        self.decode_out = zeroed(nn.Conv2d(width, pixels, 3, padding=1))
         with torch.no_grad():
             self.encode_out.get_parameter("bias")[c:] = INITIAL_LOG_VARIANCE
 
@@ -124,8 +122,3 @@ class PatchAutoencoder(CentredAutoencoder):
         """Latents that are not centred => images."""
         correction = self.decode_out(self.decode_blocks(self.decode_in(latents)))
         return F.pixel_shuffle(self.linear_decode(latents) + correction, self.config.factor)
-
-
-def _zero(conv: nn.Conv2d) -> None:
-    for parameter in conv.parameters():
-        nn.init.zeros_(parameter)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from rhinoise.core.errors import ConfigError
 from rhinoise.core.shapes import Latents, TextEmbedding, Times
-from rhinoise.nets.layers import Attention, TimeEmbedding, attention, time_features
+from rhinoise.nets.layers import Attention, TimeEmbedding, attention, time_features, zeroed
 
 TIME_FEATURES = 256
 ROTARY_BASE = 100.0
@@ -165,12 +165,9 @@ class Transformer(nn.Module):
         self.pooled_in = nn.Linear(config.pooled_width, config.width) if config.pooled_width else None
         # Every block's modulation, and the last two for the way out: one product for all of them.
         self.per_block = 6 if config.text == "in_context" else 7
-        self.modulation = nn.Linear(config.width, (config.depth * self.per_block + 2) * config.width)
+        self.modulation = zeroed(nn.Linear(config.width, (config.depth * self.per_block + 2) * config.width))
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
-        self.patch_out = nn.Linear(config.width, patch)
-        for layer in (self.modulation, self.patch_out):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        self.patch_out = zeroed(nn.Linear(config.width, patch))
 
     def forward(self, x: Latents, time: Times, text: TextEmbedding) -> Latents:
         """The answer for noisy latents, the clock (0 to about 1000) and captions."""

@@ -1,4 +1,4 @@
-"""Convolutions where the latent is fine, a transformer where it is coarse (Hoogeboom et al. 2023, section 3.3).
+"""Convolutions where the latent is fine, a transformer where it is coarse (Hoogeboom et al. 2023, sec. 3.3).
 
 A convolution knows from its first step that neighbours belong together, which a transformer of patches has to
 learn; a transformer sees the whole picture and the text. On a small budget the two together draw soonest:
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from rhinoise.core.errors import ConfigError
 from rhinoise.core.shapes import Latents, TextEmbedding, Times
-from rhinoise.nets.layers import TimeEmbedding, time_features
+from rhinoise.nets.layers import TimeEmbedding, time_features, zeroed
 from rhinoise.nets.transformer import TIME_FEATURES, Block, TransformerConfig, modulated, rotary_table
 
 
@@ -69,15 +69,13 @@ class UViTConfig:
 class FineBlock(nn.Module):
     """x + conv(silu(conv(norm(x)))), the norm scaled and shifted by the clock; zero at the start.
 
-    Pictures are "b h w c" here: normalising over channels and convolving channels-last move nothing in memory.
+    Pictures are "b h w c" here: norms over channels and convolutions channels-last move nothing in memory.
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.conv_in = nn.Conv2d(width, width, 3, padding=1)
-        self.conv_out = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.conv_out.weight)
-        nn.init.zeros_(self.conv_out.bias)
+        self.conv_out = zeroed(nn.Conv2d(width, width, 3, padding=1))
 
     def forward(
         self, x: Float[Tensor, "b h w c"], modulation: Float[Tensor, "b 2 c"]
@@ -103,17 +101,14 @@ class UViT(nn.Module):
         self.text_in = nn.Linear(config.text_width, width)
         self.time_embedding = TimeEmbedding(TIME_FEATURES, width)
         self.pooled_in = nn.Linear(config.pooled_width, width) if config.pooled_width else None
-        self.modulation = nn.Linear(width, 6 * config.depth * width)
-        self.fine_modulation = nn.Linear(width, (4 * config.fine_blocks + 2) * fine)
+        self.modulation = zeroed(nn.Linear(width, 6 * config.depth * width))
+        self.fine_modulation = zeroed(nn.Linear(width, (4 * config.fine_blocks + 2) * fine))
         self.before = nn.ModuleList(FineBlock(fine) for _ in range(config.fine_blocks))
         self.down = nn.Linear(4 * fine, width)
         self.blocks = nn.ModuleList(Block(config.blocks) for _ in range(config.depth))
         self.up = nn.Linear(width, 4 * fine)
         self.after = nn.ModuleList(FineBlock(fine) for _ in range(config.fine_blocks))
-        self.latent_out = nn.Conv2d(fine, config.channels, 3, padding=1)
-        for layer in (self.modulation, self.fine_modulation, self.latent_out):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        self.latent_out = zeroed(nn.Conv2d(fine, config.channels, 3, padding=1))
 
     def forward(self, x: Latents, time: Times, text: TextEmbedding) -> Latents:
         """The answer for noisy latents `x`, the clock at `time` (0 to about 1000), and captions `text`."""

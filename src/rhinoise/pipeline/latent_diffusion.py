@@ -75,8 +75,9 @@ class LatentDiffusion:
         )
 
     @classmethod
-    def load(cls, folder: Path, *, precision: Precision = "auto") -> "LatentDiffusion":
+    def load(cls, folder: Path | str, *, precision: Precision = "auto") -> "LatentDiffusion":
         """Open a model folder, or a run folder that holds one; ModelFolderError says what is wrong."""
+        folder = Path(folder)
         inside = folder / "model"
         return cls.of(bundle.load(inside if inside.is_dir() else folder), precision=precision)
 

@@ -1,8 +1,7 @@
 """The most picture per minute on a small machine: `rhinoise train emoji --out runs/emoji`.
 
-A patch autoencoder and a diffusion transformer, both of large dense products and little else, and a text encoder
-that learns along with the denoiser. diffusers has no class for the two networks: the folder is in its layout
-and opens in rhinoise.
+A patch autoencoder and a U-ViT: large dense products, little else, and convolutions where they pay from the
+first minute. diffusers has no class for the two: the folder is in its layout and opens in rhinoise.
 """
 
 from rhinoise.diffusion.objective import ObjectiveConfig
@@ -53,7 +52,7 @@ def lean(size: int) -> Recipe:
         discriminator=None,
         fit_autoencoder=FitConfig(batch=32, learning_rate=1e-3),
         fit_text=FitConfig(batch=128, learning_rate=1e-3),
-        fit_denoiser=FitConfig(batch=64, learning_rate=1e-3),
+        fit_denoiser=FitConfig(batch=16, learning_rate=2e-3),
         shares=Shares(autoencoder=0.2, text=0.06, denoiser=0.74),
         sampling=SamplingConfig(sampler="dpmpp_2m", spacing="uniform", steps=20, guidance=3.0),
     )

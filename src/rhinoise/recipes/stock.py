@@ -33,7 +33,8 @@ def stock(size: int) -> Recipe:
         autoencoder=AutoencoderConfig(
             sample_size=size,
             latent_channels=CHANNELS,
-            block_out_channels=(32, 64, 128),
+            block_out_channels=(16, 64, 128),
+            norm_num_groups=16,
             layers_per_block=1,
             mid_attention=False,
         ),

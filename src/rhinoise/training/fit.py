@@ -18,7 +18,7 @@ from rhinoise.core.errors import ConfigError, PlanError
 from rhinoise.training import checkpoint
 from rhinoise.training.batches import Batches
 from rhinoise.training.ema import WIDEST, Ema
-from rhinoise.training.engine import Engine, OptimizerName
+from rhinoise.training.engine import Engine
 
 WARM_UP, TIMED = 2, 6
 """Steps of the trial that measures a step's time: the first are slower, memory being allocated."""
@@ -31,7 +31,6 @@ class FitConfig:
     batch: int
     """Pictures per step."""
     learning_rate: float
-    optimizer: OptimizerName = "adamw"
     warmup: float = 0.03
     """Fraction over which the learning rate climbs to its value, linearly."""
     decay: float = 0.4
@@ -42,7 +41,6 @@ class FitConfig:
     ema_width: float = 0.05
     """Standard deviation of the weights' average, as a fraction of the training."""
     precision: Precision = "auto"
-    seed: int = 0
     checkpoint_seconds: float = 60.0
 
     def __post_init__(self) -> None:
@@ -83,7 +81,6 @@ class Fit:
         self.config, self.batches, self.steps, self.folder = config, batches, steps, folder
         self.engine = Engine(
             task,
-            optimizer=config.optimizer,
             weight_decay=config.weight_decay,
             clip=config.clip,
             precision=config.precision,

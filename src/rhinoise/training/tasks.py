@@ -138,10 +138,12 @@ class DenoisingTask(nn.Module):
         """The captions, or the unconditional one where they are hidden."""
         if isinstance(batch.text, TextEmbedding):
             assert isinstance(self.unconditional, TextEmbedding)
-            return _where(batch.dropped, self.unconditional, batch.text)
+            return _where(batch.dropped, self.unconditional.to(batch.dropped.device), batch.text)
         assert self.text_encoder is not None
         assert isinstance(self.unconditional, Tensor)
-        return self.text_encoder(torch.where(batch.dropped[:, None], self.unconditional, batch.text))
+        return self.text_encoder(
+            torch.where(batch.dropped[:, None], self.unconditional.to(batch.text), batch.text)
+        )
 
 
 def _where(chosen: Bool[Tensor, "b"], one: TextEmbedding, other: TextEmbedding) -> TextEmbedding:

@@ -1,7 +1,7 @@
 """How good a trained model is, on pictures that it has not seen: a record for people and for scores.json."""
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,12 +10,8 @@ import torch
 from rhinoise.core.config import from_json
 from rhinoise.core.errors import MissingPackageError
 from rhinoise.core.files import write_json
-from rhinoise.core.random import INITIAL, noise_source
-from rhinoise.core.shapes import Images, Latents, TextEmbedding
+from rhinoise.core.shapes import Images
 from rhinoise.diffusion.forward import DECIBELS
-from rhinoise.diffusion.guidance import guided
-from rhinoise.diffusion.level import NoiseLevel
-from rhinoise.diffusion.samplers import SAMPLERS, Step
 from rhinoise.evaluation.levels import LevelLoss, loss_by_level
 from rhinoise.evaluation.metrics import Retrieval
 from rhinoise.evaluation.scores import AutoencoderScore, autoencoder_score, caption_retrieval
@@ -150,26 +146,9 @@ def _retrieval(
     yield Said(f"drawing a picture for each of {len(rows)} captions, seed {seed}")
     drawn, chunks = [], range(0, len(rows), CHUNK)
     for number, first in enumerate(chunks):
-        steps = steps_for(different[first : first + CHUNK], model, seed=seed, first=first)
+        prompts = different[first : first + CHUNK]
+        asked_for = GenerateRequest(prompt="", seed=seed, first=first, count=len(prompts))
+        steps = model.steps(asked_for, prompts)
         latents = yield from followed(steps, model.sampling.steps, number, len(chunks))
         drawn.append(model.decode(latents).cpu())
     return caption_retrieval(features, torch.cat(drawn), images[rows], torch.arange(len(rows)))
-
-
-@torch.no_grad()
-def steps_for(captions: Sequence[str], model: LatentDiffusion, *, seed: int, first: int) -> Iterator[Step]:
-    """Draw a picture per caption, all in one batch, as the model does by default; numbered from `first`."""
-    *each, empty = model.embed([*captions, ""]).split()
-    told, free = TextEmbedding.cat(each), empty.repeat(len(captions))
-    both_texts = TextEmbedding.cat([told, free])
-
-    def both(x: Latents, level: NoiseLevel) -> tuple[Latents, Latents]:
-        captioned, uncaptioned = model.denoiser(torch.cat([x, x]), level, both_texts).chunk(2)
-        return captioned, uncaptioned
-
-    denoise = guided(both, model.denoiser.told(told), scale=model.sampling.guidance)
-    numbers = range(first, first + len(captions))
-    noise = noise_source(seed, numbers, model.latent_shape(model.size), model.device)
-    x = model.schedule(torch.ones(1)).to(model.device).std * noise(INITIAL)
-    visited = model.levels(GenerateRequest(prompt=""))
-    yield from SAMPLERS[model.sampling.sampler](denoise, x, visited, noise=noise)

@@ -81,7 +81,7 @@ def run_stage(run: RunFolder, clock: Clock, stage: Stage) -> Generator[Event, No
         stage.task.load_state_dict(load_file(done), strict=False)
     except SafetensorError as error:
         raise RunFolderError(f"{done} is damaged ({error}): train again into another --out") from error
-    stage.task.eval()
+    stage.task.to("cpu").eval()
 
 
 def _plan(stage: Stage) -> int:

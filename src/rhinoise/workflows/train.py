@@ -27,6 +27,7 @@ from rhinoise.data.pixels import Preparation, Prepared, preparing
 from rhinoise.data.sources import open_dataset
 from rhinoise.evaluation.levels import loss_by_level
 from rhinoise.evaluation.scores import autoencoder_score
+from rhinoise.explain.plots import Figure, before_after_figure, loss_figure, save_figure
 from rhinoise.nets.autoencoder import CentredAutoencoder
 from rhinoise.nets.contrastive import ImageTower
 from rhinoise.nets.discriminator import PatchDiscriminator
@@ -241,7 +242,7 @@ class Training:
             f"autoencoder: PSNR {score.psnr:.1f} dB, SSIM {score.ssim:.3f} on {score.pictures} pictures"
         )
         before = batches[0][: SHOWN // 2]
-        yield self.draw("autoencoder.png", torch.cat([before, self.reconstruct(before)]), columns=len(before))
+        yield self.figure("autoencoder.png", before_after_figure(before, self.reconstruct(before)))
 
     @torch.no_grad()
     def reconstruct(self, images: Images) -> Images:
@@ -359,7 +360,11 @@ class Training:
         shown = np.concatenate([self.pictures.train[: SHOWN // 2], self.pictures.judged[: SHOWN // 2]])
         captions = self.pictures.first_captions(shown)
         drawn = list(model.illustrate(captions))
-        yield self.draw(f"{step:07d}.png", torch.cat(drawn), columns=SHOWN // 2, labels=captions)
+        path = self.run.samples / f"{step:07d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        grid(to_pil(torch.cat(drawn)), SHOWN // 2, captions).save(path)
+        yield Wrote(path)
+        yield self.figure("loss.png", loss_figure(self.run.entries()))
         return {"loss": mean, "levels": [asdict(level) for level in losses]}
 
     def model_so_far(self, average: Mapping[str, Tensor], step: int) -> LatentDiffusion:
@@ -387,9 +392,7 @@ class Training:
         )
         return LatentDiffusion.of(parts)
 
-    def draw(self, name: str, images: Images, *, columns: int, labels: list[str] | None = None) -> Wrote:
-        """A grid in the run's samples."""
-        path = self.run.samples / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        grid(to_pil(images), columns, labels).save(path)
-        return Wrote(path)
+    def figure(self, name: str, figure: Figure) -> Wrote:
+        """A figure among the run's samples."""
+        save_figure(figure, self.run.samples / name)
+        return Wrote(self.run.samples / name)

@@ -75,7 +75,7 @@ def save_tokenizer(tokenizer: Any, folder: Path) -> None:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """Read what `save_tokenizer` or transformers wrote; ModelFolderError when a file is missing or damaged."""
+    """Read what `save_tokenizer` or transformers wrote; ModelFolderError when it is missing or damaged."""
     from transformers import CLIPTokenizer
 
     try:
