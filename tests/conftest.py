@@ -5,8 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from PIL import Image, ImageDraw
 from typer.testing import CliRunner
+
+# A slow machine is no fault of the code's.
+hypothesis_settings.register_profile("patient", deadline=None)
+hypothesis_settings.load_profile("patient")
 
 COLOURS = ("red", "green", "blue", "orange")
 BOX = (8, 6, 38, 34)

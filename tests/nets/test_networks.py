@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from rhinoise.core.errors import ConfigError
 from rhinoise.core.shapes import TextEmbedding
 from rhinoise.nets.network import NETWORKS
-from rhinoise.nets.transformer import Transformer, TransformerConfig, rotary_table, rotate
+from rhinoise.nets.transformer import TransformerConfig, rotary_table, rotate
 from rhinoise.nets.unet import UNetConfig
 from rhinoise.nets.uvit import UViTConfig
 
@@ -137,7 +137,7 @@ def test_padding_says_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", TRANSFORMERS)
 def test_a_new_transformer_answers_zero_and_its_blocks_are_the_identity(name: str) -> None:
-    network = Transformer(CONFIGS[name])
+    network = NETWORKS[name.split(",")[0]][1](CONFIGS[name])
     x, time, text = inputs()
     seen: list[Tensor] = []
     for block in network.blocks:

@@ -113,6 +113,14 @@ def test_shapes_mask_and_pooling(encoder):
     assert torch.equal(text.pooled, text.tokens[torch.arange(len(TRICKY)), last])
 
 
+def test_long_captions_are_counted(encoder):
+    ids = encoder.tokenizer("a b c").input_ids
+    assert len(ids) == 5
+    fits, too_long = " ".join("a" * (SIZE.context - 2)), " ".join("a" * (SIZE.context - 1))
+    assert encoder.too_long(["", fits]) == 0
+    assert encoder.too_long([fits, too_long, too_long]) == 2
+
+
 def test_random_weights_are_a_function_of_the_seed():
     state = torch.random.get_rng_state()
     first, again, other = (TextEncoder.create(CAPTIONS, SIZE, seed=seed).fingerprint for seed in (1, 1, 2))

@@ -53,6 +53,6 @@ def lean(size: int) -> Recipe:
         fit_autoencoder=FitConfig(batch=32, learning_rate=1e-3),
         fit_text=FitConfig(batch=128, learning_rate=1e-3),
         fit_denoiser=FitConfig(batch=16, learning_rate=2e-3),
-        shares=Shares(autoencoder=0.2, text=0.06, denoiser=0.74),
+        shares=Shares(autoencoder=0.13, text=0.05, denoiser=0.82),
         sampling=SamplingConfig(sampler="dpmpp_2m", spacing="uniform", steps=20, guidance=3.0),
     )

@@ -32,9 +32,9 @@ from rhinoise.nets.autoencoder import CentredAutoencoder
 from rhinoise.nets.contrastive import ImageTower
 from rhinoise.nets.discriminator import PatchDiscriminator
 from rhinoise.nets.features import FEATURES
+from rhinoise.nets.fingerprint import fingerprint
 from rhinoise.nets.patch_autoencoder import PatchAutoencoder
 from rhinoise.nets.text import TextEncoder
-from rhinoise.nets.text.weights import fingerprint
 from rhinoise.pipeline.denoiser import Denoiser
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.recipes.recipe import Recipe
@@ -148,6 +148,11 @@ def read_pictures(run: RunFolder, request: TrainRequest) -> Generator[Event, Non
     )
 
 
+def spread(indices: Int[np.ndarray, "m"]) -> Int[np.ndarray, "k"]:
+    """Half a grid of these pictures, evenly from first to last."""
+    return indices[np.linspace(0, len(indices) - 1, min(SHOWN // 2, len(indices))).astype(int)]
+
+
 class Training:
     """The stages of one run, and what each leaves to the next."""
 
@@ -170,6 +175,12 @@ class Training:
         """All of it, in order."""
         recipe, text_encoder = self.recipe, self.text_encoder
         check_text(recipe, text_encoder)
+        rows, context = self.pictures.captions.rows, text_encoder.context
+        if cut := text_encoder.too_long(rows):
+            yield Said(
+                f"{cut} of {len(rows)} captions are longer than {context} tokens and are cut there: "
+                f"--set text.context={2 * context} takes more of them in"
+            )
         side, modules = recipe.size // self.autoencoder.factor, [self.autoencoder, self.network, text_encoder]
         numbers = len(self.pictures.prepared) * self.autoencoder.latent_channels * side**2
         check_room(self.run.root, modules, latent_numbers=numbers)
@@ -357,7 +368,7 @@ class Training:
         losses = loss_by_level(model.denoiser, model.schedule, x0, text)
         mean = sum(level.answer for level in losses) / len(losses)
         yield Said(f"denoiser after step {step}: held-out loss {mean:.4f}")
-        shown = np.concatenate([self.pictures.train[: SHOWN // 2], self.pictures.judged[: SHOWN // 2]])
+        shown = np.concatenate([spread(self.pictures.train), spread(self.pictures.judged)])
         captions = self.pictures.first_captions(shown)
         drawn = list(model.illustrate(captions))
         path = self.run.samples / f"{step:07d}.png"

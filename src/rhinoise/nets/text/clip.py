@@ -17,14 +17,16 @@ from torch import Tensor, nn
 from rhinoise.core.errors import ConfigError, ModelFolderError
 from rhinoise.core.files import read_json, write_json
 from rhinoise.core.shapes import TextEmbedding
+from rhinoise.nets.fingerprint import fingerprint
 from rhinoise.nets.text.tokenizer import (
     SMALLEST_VOCABULARY,
     load_tokenizer,
     rules,
     save_tokenizer,
+    too_long,
     train_tokenizer,
 )
-from rhinoise.nets.text.weights import fingerprint, safe_weights
+from rhinoise.nets.text.weights import safe_weights
 
 PREFIX = "text_model."
 """What weight names begin with on disk. Older and newer transformers read it; newer ones alone do without."""
@@ -105,6 +107,11 @@ class TextEncoder(nn.Module):
         )
 
     @property
+    def context(self) -> int:
+        """The number of tokens per caption."""
+        return self.model.config.max_position_embeddings
+
+    @property
     def width(self) -> int:
         """The width of `TextEmbedding.tokens`."""
         return self.model.config.hidden_size
@@ -118,6 +125,10 @@ class TextEncoder(nn.Module):
     def fingerprint(self) -> str:
         """A hash of the weights and the tokens: equal fingerprints, equal embeddings."""
         return fingerprint(self.model, rules(self.tokenizer))
+
+    def too_long(self, captions: Sequence[str]) -> int:
+        """How many captions have more tokens than the context holds, and are cut."""
+        return too_long(self.tokenizer, captions, self.context)
 
     def tokenize(self, captions: Sequence[str]) -> Int[Tensor, "b l"]:
         """Captions => ids, `context` each; what is too long is cut, "" is unconditional."""

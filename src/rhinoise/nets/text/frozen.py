@@ -14,7 +14,9 @@ from torch import nn
 from rhinoise.core.errors import MissingPackageError, ModelFolderError, UnknownNameError
 from rhinoise.core.files import sha256
 from rhinoise.core.shapes import TextEmbedding
-from rhinoise.nets.text.weights import fingerprint, safe_weights
+from rhinoise.nets.fingerprint import fingerprint
+from rhinoise.nets.text.tokenizer import too_long
+from rhinoise.nets.text.weights import safe_weights
 
 BATCH = 128
 
@@ -98,6 +100,10 @@ class FrozenTextEncoder(nn.Module):
     def fingerprint(self) -> str:
         """A hash of the weights and the context: equal fingerprints, equal embeddings."""
         return fingerprint(self.model, str(self.context))
+
+    def too_long(self, captions: Sequence[str]) -> int:
+        """How many captions have more tokens than the context holds, and are cut."""
+        return too_long(self.tokenizer, captions, self.context)
 
     def train(self, mode: bool = True) -> "FrozenTextEncoder":
         """Stays in evaluation mode: a frozen encoder has no dropout."""

@@ -103,3 +103,9 @@ def rules(tokenizer: Any) -> str:
 
 def _merges(tokenizer_json: str) -> Any:
     return [(first, second) for first, second in json.loads(tokenizer_json)["model"]["merges"]]
+
+
+def too_long(tokenizer: Any, captions: Sequence[str], context: int) -> int:
+    """How many captions have more than `context` tokens, start and end included, and are cut."""
+    ids = tokenizer(list(captions), truncation=True, max_length=context + 1).input_ids
+    return sum(len(tokens) > context for tokens in ids)
