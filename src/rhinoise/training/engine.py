@@ -19,7 +19,8 @@ class Engine:
 
     def __init__(self, task: nn.Module, *, weight_decay: float, clip: float, precision: Precision) -> None:
         tune_allocator()
-        self.accelerator = Accelerator()
+        # Our own autocast decides the precision, not what accelerate finds in the environment.
+        self.accelerator = Accelerator(mixed_precision="no")
         self.dtype = float_type(precision, self.accelerator.device)
         self.clip = clip
         self.task, self.optimizer = self.accelerator.prepare(task, adamw(task, weight_decay))

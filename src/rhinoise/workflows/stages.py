@@ -25,6 +25,8 @@ from rhinoise.workflows.plan import steps_for
 DONE = "done.safetensors"
 HELD_OUT = "held out"
 """What the log calls the records of looks."""
+KEEP_SECONDS = 30.0
+"""How often the clock is written down."""
 
 
 class Clock:
@@ -32,15 +34,22 @@ class Clock:
 
     def __init__(self, run: RunFolder) -> None:
         self.run = run
-        self.started = time.monotonic() - run.plan().get("seconds", 0.0)
+        self.kept = run.plan().get("seconds", 0.0)
+        self.started = time.monotonic() - self.kept
 
     def seconds(self) -> float:
         """How long it has been."""
         return time.monotonic() - self.started
 
+    def tick(self) -> None:
+        """Write it down now and then."""
+        if self.seconds() - self.kept > KEEP_SECONDS:
+            self.keep()
+
     def keep(self) -> None:
         """Write it down: a session that is killed loses what came after."""
-        self.run.note("seconds", round(self.seconds(), 1))
+        self.kept = self.seconds()
+        self.run.note("seconds", round(self.kept, 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +81,10 @@ def run_stage(run: RunFolder, clock: Clock, stage: Stage) -> Generator[Event, No
         if fit.step:
             yield Said(f"{stage.name}: going on after step {fit.step} of {steps}")
         run.rewind(stage.name, fit.step)
-        yield from _steps(run, stage, fit)
-        clock.keep()
+        try:
+            yield from _steps(run, clock, stage, fit)
+        finally:
+            clock.keep()
         with replacing(done) as temporary:
             save_file({name: value.contiguous() for name, value in fit.averaged().items()}, temporary)
     remove_all(folder)
@@ -92,7 +103,7 @@ def _plan(stage: Stage) -> int:
     return steps_for(stage.seconds(), each, stage=stage.name)
 
 
-def _steps(run: RunFolder, stage: Stage, fit: Fit) -> Iterator[Event]:
+def _steps(run: RunFolder, clock: Clock, stage: Stage, fit: Fit) -> Iterator[Event]:
     glances = {math.ceil(fit.steps * (i + 1) / stage.glances) for i in range(stage.glances)}
     if fit.step in glances and not run.has(HELD_OUT, fit.step):
         yield from _look(run, stage, fit)  # it was left half-way
@@ -101,6 +112,7 @@ def _steps(run: RunFolder, stage: Stage, fit: Fit) -> Iterator[Event]:
     try:
         for report in running:
             run.append({"stage": stage.name} | _record(report))
+            clock.tick()
             rate = (report.step - first) * stage.config.batch / max(time.monotonic() - began, 1e-9)
             numbers = {"loss": report.losses["loss"], "images/s": rate}
             yield Progress(stage=stage.name, done=report.step, total=fit.steps, numbers=numbers)

@@ -7,6 +7,7 @@ killed and started again goes on as if nothing had happened.
 """
 
 import copy
+import math
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from rhinoise.core.config import to_json
+from rhinoise.core.errors import RunFolderError
 from rhinoise.core.files import cache_folder, digest, locked, sweep
 from rhinoise.core.images import grid, to_pil
 from rhinoise.core.shapes import Images, TextEmbedding
@@ -33,7 +35,7 @@ from rhinoise.nets.contrastive import ImageTower
 from rhinoise.nets.discriminator import PatchDiscriminator
 from rhinoise.nets.features import FEATURES
 from rhinoise.nets.fingerprint import fingerprint
-from rhinoise.nets.patch_autoencoder import PatchAutoencoder
+from rhinoise.nets.patch_autoencoder import MAX_PATCHES, PatchAutoencoder
 from rhinoise.nets.text import TextEncoder
 from rhinoise.pipeline.denoiser import Denoiser
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
@@ -65,8 +67,6 @@ MEASURED = 128
 """Held-out pictures that a glance measures the loss on."""
 CHUNK = 64
 """Pictures or captions that are encoded at a time."""
-START_PICTURES = 2048
-"""Pictures that an autoencoder's linear part is measured on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,9 +148,9 @@ def read_pictures(run: RunFolder, request: TrainRequest) -> Generator[Event, Non
     )
 
 
-def spread(indices: Int[np.ndarray, "m"]) -> Int[np.ndarray, "k"]:
-    """Half a grid of these pictures, evenly from first to last."""
-    return indices[np.linspace(0, len(indices) - 1, min(SHOWN // 2, len(indices))).astype(int)]
+def spread(indices: Int[np.ndarray, "m"], count: int) -> Int[np.ndarray, "k"]:
+    """At most `count` of these pictures, evenly from first to last."""
+    return indices[np.linspace(0, len(indices) - 1, min(count, len(indices))).astype(int)]
 
 
 class Training:
@@ -184,6 +184,12 @@ class Training:
         side, modules = recipe.size // self.autoencoder.factor, [self.autoencoder, self.network, text_encoder]
         numbers = len(self.pictures.prepared) * self.autoencoder.latent_channels * side**2
         check_room(self.run.root, modules, latent_numbers=numbers)
+        data = digest(self.pictures.prepared.key, *self.pictures.captions.rows)
+        if self.run.recall("data", lambda: data) != data:
+            raise RunFolderError(
+                f"the pictures or captions have changed since {self.run.root} was begun: put them back, "
+                "or train into another --out"
+            )
         yield from self.train_autoencoder()
         latents = yield from self.keep_latents()
         if recipe.text_training == "contrastive" and isinstance(text_encoder, TextEncoder):
@@ -198,7 +204,8 @@ class Training:
         if not any(parameter.requires_grad for parameter in autoencoder.parameters()):
             return  # latents are pixels
         if isinstance(autoencoder, PatchAutoencoder):
-            some = pictures.train[:: max(1, len(pictures.train) // START_PICTURES)]
+            patches_each = (recipe.size // autoencoder.factor) ** 2
+            some = spread(pictures.train, math.ceil(MAX_PATCHES / patches_each))
             autoencoder.start_from(to_images(pictures.prepared.array[some]))
         losses, critic = recipe.losses, None
         if recipe.discriminator is not None and losses.adversarial:
@@ -368,7 +375,9 @@ class Training:
         losses = loss_by_level(model.denoiser, model.schedule, x0, text)
         mean = sum(level.answer for level in losses) / len(losses)
         yield Said(f"denoiser after step {step}: held-out loss {mean:.4f}")
-        shown = np.concatenate([spread(self.pictures.train), spread(self.pictures.judged)])
+        shown = np.concatenate(
+            [spread(chosen, SHOWN // 2) for chosen in (self.pictures.train, self.pictures.judged)]
+        )
         captions = self.pictures.first_captions(shown)
         drawn = list(model.illustrate(captions))
         path = self.run.samples / f"{step:07d}.png"
