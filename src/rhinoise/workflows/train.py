@@ -95,6 +95,7 @@ def train(request: TrainRequest) -> Generator[Event, None, None]:
         sweep(run.root)
         clock = Clock(run)
         pictures = yield from read_pictures(run, request)
+        run.write_skipped([(item.name, item.reason) for item in pictures.prepared.dataset.skipped])
         training = Training(run, clock, request.recipe, pictures, autoencoder, network)
         yield from training.stages()
 
@@ -133,7 +134,6 @@ def read_pictures(run: RunFolder, request: TrainRequest) -> Generator[Event, Non
             break
         yield Progress(stage="pictures", done=seen.done, total=seen.total, unit="picture")
     skipped = prepared.dataset.skipped
-    run.write_skipped([(item.name, item.reason) for item in skipped])
     examples = prepared.dataset.examples
     train_part, held_out = split(prepared.dataset, data.held_out)
     yield Said(
