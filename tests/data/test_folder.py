@@ -138,6 +138,16 @@ def test_names_are_captions_only_when_asked(tmp_path):
 
 BOMB = b"BM" + struct.pack("<IIIIiiHHIIiiII", 54, 0, 54, 40, 60_000, 60_000, 1, 24, 0, 0, 0, 0, 0, 0)
 SKIPPED = {
+    "half a letter": (
+        {"bad.png": png(9), "metadata.jsonl": '{"file_name": "bad.png", "text": "a \\ud83d"}'},
+        "bad.png",
+        "caption is not UTF-8",
+    ),
+    "line without a caption": (
+        {"metadata.jsonl": '{"file_name": "bad.png", "label": 3}'},
+        "metadata.jsonl line 1",
+        "it has the columns file_name, label",
+    ),
     "empty picture": ({"bad.png": b"", "bad.txt": "a caption"}, "bad.png", "empty"),
     "text named .png": ({"bad.png": "not a picture", "bad.txt": "a caption"}, "bad.png", "text file"),
     "decompression bomb": ({"bad.png": BOMB, "bad.txt": "a caption"}, "bad.png", "decompression bomb"),
@@ -284,3 +294,14 @@ def test_user_files_are_never_changed(tmp_path):
     dataset = open_folder(tmp_path)
     dataset.picture(0)
     assert state() == before
+
+
+def test_names_that_are_not_utf8_are_no_captions(tmp_path):
+    write(tmp_path, {"black-cat.png": png()})
+    try:
+        (tmp_path / os.fsdecode(b"caf\xe9.png")).write_bytes(png(1))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 alone")
+    dataset = open_folder(tmp_path, captions="names")
+    assert [example.captions for example in dataset.examples] == [("black cat",)]
+    assert [skip.reason for skip in dataset.skipped] == ["its caption is not UTF-8"]

@@ -14,7 +14,7 @@ from pyarrow import parquet
 
 from rhinoise.core.errors import ConfigError, DataError
 from rhinoise.data import hub
-from rhinoise.data.sources import DATASETS, open_dataset
+from rhinoise.data.sources import DATASETS, found, open_dataset
 
 pytestmark = [
     pytest.mark.filterwarnings(r"ignore:::PIL"),
@@ -172,3 +172,12 @@ def test_the_hub_is_asked_only_by_name_and_fails_in_one_sentence(monkeypatch):
     with pytest.raises(DataError, match=r"no file or folder owner/name.*Hugging Face hub") as caught:
         open_dataset("owner/name")
     assert "\n" not in str(caught.value)
+
+
+def test_a_source_is_found_from_anywhere(tmp_path, monkeypatch):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "emoji").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert found("photos") == str(tmp_path / "photos")
+    assert found("./emoji") == str(tmp_path / "emoji")
+    assert [found(name) for name in ("emoji", "owner/name", "phtos")] == ["emoji", "owner/name", "phtos"]

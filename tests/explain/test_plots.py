@@ -9,6 +9,7 @@ from rhinoise.core.random import noise_source
 from rhinoise.diffusion.forward import Frame, forward_strip
 from rhinoise.diffusion.schedules import cosine
 from rhinoise.explain.plots import before_after_figure, loss_figure, save_figure, smoothed, strip_figure
+from rhinoise.storage.provenance import is_own
 
 
 def texts(figure) -> list[str]:
@@ -76,6 +77,7 @@ def test_losses_are_drawn_stage_by_stage_with_what_is_held_out(tmp_path) -> None
 
 def test_a_log_without_a_step_is_an_empty_figure(tmp_path) -> None:
     save_figure(loss_figure([]), tmp_path / "loss.png")
+    assert is_own(tmp_path / "loss.png")
 
 
 def test_smoothing_keeps_a_constant_and_the_first_value() -> None:

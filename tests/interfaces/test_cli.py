@@ -1,6 +1,7 @@
 """The command line: what it prints, and how it ends."""
 
 import errno
+import json
 import re
 import shutil
 import subprocess
@@ -67,6 +68,9 @@ def given(trained: Path, shapes: Path, tmp_path: Path) -> dict[str, str]:
     (tmp_path / "file").write_text("here")
     (tmp_path / "notes.png").write_text("no picture")
     Image.new("L", (48, 40)).save(tmp_path / "black.png")
+    for name in ("own/1.png", "sheet/grid.png"):
+        (tmp_path / name).parent.mkdir()
+        Image.new("L", (48, 40)).save(tmp_path / name)
     (tmp_path / "empty").mkdir()
     (tmp_path / "begun").mkdir()
     shutil.copy(trained / "recipe.json", tmp_path / "begun")
@@ -129,6 +133,18 @@ BAD = {
     "train SHAPES --out TMP/run --fit stretch": "stretch",
     "train SHAPES --out TMP/run --captions sidecars": "did you mean 'sidecar'",
     "train SHAPES --out TMP/run --background whit": "'whit' is not a colour",
+    f"{GENERATE} --image PICTURE --paste": "--mask",
+    "generate x --model RUN --image PICTURE --out PICTURE": "may not be overwritten",
+    "generate x --model RUN --image PICTURE --mask TMP/black.png --out TMP/black.png": "not be overwritten",
+    "generate x --model RUN --out PICTURE": "is there already, and not from rhinoise",
+    "generate x y --model RUN --out TMP/sheet": "grid.png is there already",
+    "forward PICTURE --out PICTURE": "may not be overwritten",
+    "forward PICTURE --out TMP/black.png": "is there already, and not from rhinoise",
+    "reconstruct TMP/own/1.png --model RUN --out TMP/own": "1.png is to be read",
+    "reconstruct PICTURE --model RUN --out TMP/own": "1.png is there already",
+    "train SHAPES --out TMP/file/run": "a file is where a folder should be",
+    "generate x --model RUN --out TMP/file/out": "a file is where a folder should be",
+    "forward PICTURE --out TMP/file/strip.png": "a file is where a folder should be",
     "train SHAPES --out TMP/file": "is a file",
     "train SHAPES --out SHAPES": "choose another --out",
     "train TMP/nothing --out TMP/run": "there is no folder",
@@ -184,3 +200,17 @@ def test_what_the_system_refuses_is_told_in_a_sentence(
     result = cli("forward", given["PICTURE"], "--out", f"{given['TMP']}/strip.png")
     assert result.exit_code == code
     assert result.stderr.splitlines()[-1].startswith(sentence)
+
+
+def test_a_run_remembers_its_folder_of_pictures_from_the_root_on(
+    cli: Callable, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli("train", ".", "--out", tmp_path / "run", "--images", 160, *tiny).exit_code == 2
+    assert json.loads((tmp_path / "run" / "recipe.json").read_text())["source"] == str(tmp_path.resolve())
+
+
+def test_what_was_drawn_may_be_drawn_over(cli: Callable, shapes: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        result = cli("forward", shapes / "red-bar.png", "--steps", 1, "--out", tmp_path / "strip.png")
+        assert result.exit_code == 0, result.stderr

@@ -14,6 +14,7 @@ from rhinoise.storage.provenance import (
     EDITED,
     GENERATED,
     Parameters,
+    is_own,
     parameters_text,
     parse_parameters,
     png_bytes,
@@ -127,3 +128,10 @@ def test_a_png_of_others_says_nothing(tmp_path):
 def test_what_is_no_png_is_refused(data):
     with pytest.raises(PictureError):
         read_provenance(data)
+
+
+def test_own_files_are_told_from_others(tmp_path):
+    write_png(PICTURE, tmp_path / "own.png", parameters="", request={}, model_hash="")
+    Image.new("L", (4, 4)).save(tmp_path / "other.png")
+    (tmp_path / "text.png").write_text("no picture")
+    assert [is_own(tmp_path / f"{name}.png") for name in ("own", "other", "text")] == [True, False, False]

@@ -133,3 +133,17 @@ def test_skipped_pictures_are_a_table(run):
     run.write_skipped(skipped)
     with (run.root / "skipped.csv").open(encoding="utf-8", newline="") as file:
         assert list(csv.reader(file)) == [["file_name", "reason"], *map(list, skipped)]
+
+
+def test_a_recipe_of_something_else_is_refused_and_kept(tmp_path):
+    for own in ('{"cake": ["flour", "eggs"]}', "[]", '{"source": "grandmother"}'):
+        (tmp_path / "recipe.json").write_text(own)
+        for look in (RunFolder(tmp_path).refuse_strangers, RunFolder(tmp_path).record):
+            with pytest.raises(RunFolderError, match=r"is not a run .* choose another folder"):
+                look()
+        assert (tmp_path / "recipe.json").read_text() == own
+
+
+def test_names_that_are_not_utf8_are_told_in_escapes(run):
+    run.write_skipped([("caf\udce9.png", "it is broken")])
+    assert r"caf\udce9.png,it is broken" in (run.root / "skipped.csv").read_text(encoding="utf-8")

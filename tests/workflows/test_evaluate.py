@@ -22,6 +22,7 @@ def run(trained: Path, tmp_path: Path) -> Path:
 
 def test_scores_are_printed_and_written(cli: Callable, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FEATURES, FEATURE_SPACE, FEATURES["random_conv"])  # its weights need no package
+    (run / "skipped.csv").write_text("as the training left it")
     result = cli("evaluate", run)
     assert result.exit_code == 0, result.stderr
     scores = json.loads((run / "scores.json").read_text())
@@ -32,6 +33,7 @@ def test_scores_are_printed_and_written(cli: Callable, run: Path, monkeypatch: p
     assert f"{scores['loss']:.4f}" in result.stdout
     assert (run / "samples" / "loss.png").is_file()
     assert (run / "samples" / "autoencoder.png").is_file()
+    assert (run / "skipped.csv").read_text() == "as the training left it"
 
 
 def test_without_the_feature_packages_retrieval_is_left_out_with_a_sentence(
@@ -65,3 +67,12 @@ def test_many_captions_in_one_batch_draw_what_each_draws_alone(trained: Path) ->
         for i, caption in enumerate(captions)
     ]
     torch.testing.assert_close(together, torch.cat(alone), atol=1e-3, rtol=0)
+
+
+def test_features_that_were_trained_on_do_not_judge(run: Path) -> None:
+    record = json.loads((run / "recipe.json").read_text())
+    record["recipe"]["losses"] |= {"perceptual": 0.5, "perceptual_features": FEATURE_SPACE}
+    (run / "recipe.json").write_text(json.dumps(record))
+    said = [event.text for event in evaluate(EvaluateRequest(run=run)) if isinstance(event, Said)]
+    assert any("left out" in text and "was trained on" in text for text in said)
+    assert json.loads((run / "scores.json").read_text())["retrieval"] is None

@@ -13,12 +13,15 @@ MENDABLE, STOPPED = 2, 130
 
 DISK_FULL = "the disk is full: free some space and try again"
 NOT_ALLOWED = "it may not be read or written: choose another place, or change its permissions"
+FILE_IN_THE_WAY = "a file is where a folder should be: choose another place"
 REFUSALS = {
     errno.ENOSPC: DISK_FULL,
     errno.EDQUOT: DISK_FULL,
     errno.EACCES: NOT_ALLOWED,
     errno.EPERM: NOT_ALLOWED,
     errno.EROFS: NOT_ALLOWED,
+    errno.ENOTDIR: FILE_IN_THE_WAY,
+    errno.EEXIST: FILE_IN_THE_WAY,
 }
 """What an operating system refuses, and what a person can do about it."""
 

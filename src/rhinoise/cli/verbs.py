@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from rhinoise.cli.sentences import Resumable, Verbs
+from rhinoise.workflows.defaults import DEFAULT_RECIPE, DEFAULT_SIZE, DEFAULT_STRENGTH, DEFAULT_TIMES
 
 app = typer.Typer(
     name="rhinoise",
@@ -50,10 +51,10 @@ def train(
     out: Annotated[
         Path, typer.Option(help="The run's folder. The same command goes on where it was stopped.")
     ],
-    recipe: Annotated[str, typer.Option(help="See `rhinoise list recipes`.")] = "lean",
+    recipe: Annotated[str, typer.Option(help="See `rhinoise list recipes`.")] = DEFAULT_RECIPE,
     minutes: Annotated[float | None, typer.Option(help="The budget in minutes.")] = None,
     images: Annotated[int | None, typer.Option(help="The budget in pictures seen, instead.")] = None,
-    size: Annotated[int, typer.Option(help="Height and width of the pictures, in pixels.")] = 64,
+    size: Annotated[int, typer.Option(help="Height and width of the pictures, in pixels.")] = DEFAULT_SIZE,
     captions: Annotated[
         str | None, typer.Option(help="A folder's captions: auto, metadata, sidecar or names.")
     ] = None,
@@ -71,6 +72,7 @@ def train(
 ) -> None:
     """Train a model from captioned pictures."""
     from rhinoise.cli.render import interruptible, show
+    from rhinoise.data.sources import found
     from rhinoise.workflows.choose import choose, colour
     from rhinoise.workflows.train import TrainRequest
     from rhinoise.workflows.train import train as work
@@ -95,7 +97,7 @@ def train(
     )
     try:
         with interruptible() as interrupt:
-            show(work(TrainRequest(source=source, out=out, recipe=chosen)), interrupt)
+            show(work(TrainRequest(source=found(source), out=out, recipe=chosen)), interrupt)
     except KeyboardInterrupt:
         raise Resumable from None
 
@@ -113,6 +115,13 @@ def generate(
     guidance: Annotated[
         float | None, typer.Option(help="1 is none; more follows the prompt more closely.")
     ] = None,
+    guidance_interval: Annotated[
+        tuple[float, float],
+        typer.Option(metavar="LOW HIGH", help="Guide only from time LOW to HIGH, where 1 is all noise."),
+    ] = (0.0, 1.0),
+    guidance_rescale: Annotated[
+        float, typer.Option(help="From 0 to 1: undo so much of the contrast that guidance adds.")
+    ] = 0.0,
     sampler: Annotated[str | None, typer.Option(help="See `rhinoise list samplers`.")] = None,
     spacing: Annotated[str | None, typer.Option(help="See `rhinoise list spacings`.")] = None,
     negative: Annotated[str, typer.Option(help="What to keep away from.")] = "",
@@ -122,7 +131,8 @@ def generate(
         Path | None, typer.Option(help="Draw only where this picture is white, or where it is transparent.")
     ] = None,
     strength: Annotated[
-        float | None, typer.Option(help="How far --image is changed, above 0 to 1; 0.6, inside a mask 1.")
+        float | None,
+        typer.Option(help=f"How far --image is changed, above 0 to 1; {DEFAULT_STRENGTH}, inside a mask 1."),
     ] = None,
     paste: Annotated[
         bool, typer.Option("--paste", help="Outside the mask keep the very pixels of --image.")
@@ -146,6 +156,8 @@ def generate(
                 count=count,
                 steps=steps,
                 guidance=guidance,
+                guidance_interval=guidance_interval,
+                guidance_rescale=guidance_rescale,
                 sampler=sampler,
                 spacing=spacing,
                 size=size,
@@ -182,8 +194,10 @@ def forward(
 def reconstruct(
     image: Annotated[Path, typer.Argument(help="Any picture.")],
     model: Model,
-    strength: Annotated[float, typer.Option(help="How far it is noised, above 0 to 1.")] = 0.6,
-    count: Annotated[int, typer.Option(help="How often it is denoised, each time from other noise.")] = 8,
+    strength: Annotated[float, typer.Option(help="How far it is noised, above 0 to 1.")] = DEFAULT_STRENGTH,
+    count: Annotated[
+        int, typer.Option(help="How often it is denoised, each time from other noise.")
+    ] = DEFAULT_TIMES,
     prompt: Annotated[str, typer.Option(help="What the model is told; nothing when not given.")] = "",
     seed: Seed = 0,
     steps: Steps = None,

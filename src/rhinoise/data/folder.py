@@ -188,7 +188,7 @@ def _from_metadata(listing: _Listing, caption_lines: bool) -> _Found:
             if picture is None:
                 skipped.append(Skipped(wanted, f"{name} has a caption for it, but there is no such file"))
                 continue
-            good, reasons = _clean(said)
+            good, reasons = clean(said)
             skipped += [Skipped(picture, reason) for reason in reasons]
             if good:
                 captions.setdefault(picture, []).extend(good)
@@ -214,7 +214,7 @@ def _from_sidecars(listing: _Listing, caption_lines: bool) -> _Found:
         except PictureError as error:
             skipped.append(Skipped(name, str(error)))
             continue
-        good, reasons = _clean(
+        good, reasons = clean(
             [line for line in text.splitlines() if line.strip()] if caption_lines else [text]
         )
         for picture in pictures[_stem(name)]:
@@ -232,11 +232,15 @@ def _from_metadata_then_sidecars(listing: _Listing, caption_lines: bool) -> _Fou
 
 
 def _from_names(listing: _Listing, caption_lines: bool) -> _Found:
-    said = {name: caption_of_name(name) for name in listing.pictures}
-    return _Found(
-        captions={name: (caption,) for name, caption in said.items() if caption},
-        skipped=[Skipped(name, "its name holds no words") for name, caption in said.items() if not caption],
-    )
+    captions: dict[str, tuple[str, ...]] = {}
+    skipped: list[Skipped] = []
+    for name in listing.pictures:
+        caption = caption_of_name(name)
+        good, reasons = clean([caption]) if caption else ([], ["its name holds no words"])
+        skipped += [Skipped(name, reason) for reason in reasons]
+        if good:
+            captions[name] = tuple(good)
+    return _Found(captions=captions, skipped=skipped)
 
 
 CAPTIONS: dict[str, Callable[[_Listing, bool], _Found]] = {
@@ -260,20 +264,29 @@ def caption_of_name(name: str) -> str:
     return ""
 
 
-def _clean(said: Iterable[Any]) -> tuple[list[str], list[str]]:
+def clean(said: Iterable[Any]) -> tuple[list[str], list[str]]:
     """Captions in single spaces, and why others are none."""
     good: list[str] = []
     reasons: list[str] = []
     for caption in said:
         if not isinstance(caption, str):
             reasons.append("its caption is not text")
-        elif any("\udc80" <= letter <= "\udcff" for letter in caption):
+        elif not _is_utf8(caption):
             reasons.append("its caption is not UTF-8")
         elif not caption.split():
             reasons.append("its caption is empty")
         else:
             good.append(" ".join(caption.split()))
     return good, reasons
+
+
+def _is_utf8(text: str) -> bool:
+    """Whether text can be written: bytes that were not UTF-8, and halves of letters in JSON, cannot."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _same(name: str) -> str:
@@ -325,10 +338,15 @@ def _jsonl_rows(name: str, data: bytes) -> Iterator[_Row]:
             row = json.loads(line)
         except (ValueError, RecursionError):
             row = None
-        if isinstance(row, dict):
-            yield _row(place, row, caption_column(name, row))
-        else:
+        if not isinstance(row, dict):
             yield place, "the line is not a JSON object"
+            continue
+        try:
+            column = caption_column("it", row)
+        except DataError as error:
+            yield place, str(error)
+        else:
+            yield _row(place, row, column)
 
 
 def _parquet_rows(name: str, data: bytes) -> Iterator[_Row]:

@@ -15,7 +15,7 @@ from PIL import Image
 from rhinoise.core.errors import DataError, PictureError
 from rhinoise.core.images import Colour, inspect_picture, open_picture, read_bytes
 from rhinoise.data.dataset import Dataset, Example, Skipped
-from rhinoise.data.folder import CAPTION_COLUMNS, caption_column
+from rhinoise.data.folder import CAPTION_COLUMNS, caption_column, clean
 
 Row = Mapping[str, Any]
 
@@ -93,10 +93,13 @@ def _dataset(name: str, table: datasets.Dataset) -> Dataset:
         except PictureError as error:
             skipped.append(Skipped(label, str(error)))
             continue
-        said = tuple(dict.fromkeys(captions(row)))
-        if not said:
-            skipped.append(Skipped(label, "it has no caption"))
+        good, reasons = clean(captions(row))
+        if not good and not reasons:
+            reasons = ["it has no caption"]
+        skipped += [Skipped(label, reason) for reason in reasons]
+        if not good:
             continue
+        said = tuple(dict.fromkeys(good))
         examples.append(Example(name=label, captions=said, digest=hashlib.sha256(data).hexdigest()))
         rows.append(index)
     if not examples:
@@ -152,10 +155,10 @@ def _caption_reader(name: str, features: Mapping[str, Any]) -> Callable[[Row], I
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """A caption, or several, in single spaces; what is empty or no text is none."""
+    """A caption, or several; what is empty or no text is none."""
     for text in value if isinstance(value, list) else [value]:
         if isinstance(text, str) and text.split():
-            yield " ".join(text.split())
+            yield text
 
 
 def _said(error: Exception) -> str:

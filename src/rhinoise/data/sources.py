@@ -51,6 +51,12 @@ def open_dataset(source: str | Path, *, captions: str = "auto", caption_lines: b
     return open_shards(shards, cache) if shards else open_hub(name, cache)
 
 
+def found(source: str) -> str:
+    """A source as it can be opened from any folder: a path on the disk whole, all else as it stands."""
+    path = Path(source).expanduser()
+    return str(path.resolve()) if source not in DATASETS and path.exists() else source
+
+
 def _shards(path: Path) -> list[Path]:
     """The shards directly in a folder that holds no pictures of its own."""
     if not path.is_dir():

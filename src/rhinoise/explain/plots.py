@@ -16,6 +16,7 @@ from rhinoise.core.files import replacing
 from rhinoise.core.images import to_pil
 from rhinoise.core.shapes import Images, Latents
 from rhinoise.diffusion.forward import Frame
+from rhinoise.storage.provenance import MARK
 
 DPI = 160
 TEXT, TITLE = 10, 12
@@ -34,7 +35,7 @@ SMOOTHED = 0.01
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, whole or not at all."""
     with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=DPI, facecolor="white")
+        figure.savefig(temporary, format="png", dpi=DPI, facecolor="white", metadata=MARK)
 
 
 # --- pictures in rows

@@ -29,6 +29,8 @@ EDITED = "compositeWithTrainedAlgorithmicMedia"
 SOURCES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 PARAMETERS, RECORD, XMP = "parameters", "rhinoise", "XML:com.adobe.xmp"
 NEGATIVE = "Negative prompt:"
+MARK = {"Software": "rhinoise"}
+"""The text of a figure, by which its own file is known again."""
 
 _XMP = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
@@ -138,14 +140,7 @@ def write_png(
 
 def read_provenance(source: Path | bytes) -> Provenance:
     """What a PNG says about itself, whoever wrote it; PictureError when it is not a PNG."""
-    try:
-        with Image.open(
-            io.BytesIO(source) if isinstance(source, bytes) else source, formats=["PNG"]
-        ) as image:
-            image.load()  # text may also stand after the pixels
-            text = {str(key): str(value) for key, value in image.info.items()}
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise PictureError(f"no provenance can be read, wanted a PNG: {error}") from error
+    text = _read_text(source)
     record = _record(text.get(RECORD, ""))
     named = _SOURCE.search(text.get(XMP, ""))
     return Provenance(
@@ -154,6 +149,27 @@ def read_provenance(source: Path | bytes) -> Provenance:
         model_hash=record.get("model_hash"),
         source=named[1] if named else None,
     )
+
+
+def is_own(path: Path) -> bool:
+    """Whether this program wrote the file: a picture with its request, or a figure with its mark."""
+    try:
+        text = _read_text(path)
+    except PictureError:
+        return False
+    return RECORD in text or MARK.items() <= text.items()
+
+
+def _read_text(source: Path | bytes) -> dict[str, str]:
+    """The text in a PNG; PictureError when it is none."""
+    try:
+        with Image.open(
+            io.BytesIO(source) if isinstance(source, bytes) else source, formats=["PNG"]
+        ) as image:
+            image.load()  # text may also stand after the pixels
+            return {str(key): str(value) for key, value in image.info.items()}
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise PictureError(f"no provenance can be read, wanted a PNG: {error}") from error
 
 
 def _add(chunks: PngInfo, key: str, text: str) -> None:

@@ -47,7 +47,10 @@ class RunFolder:
         """RunFolderError unless this is a run, or a place for one: empty, or not there."""
         if self.root.exists() and not self.root.is_dir():
             raise RunFolderError(f"{self.root} is a file: choose another --out")
-        if (self.root / "recipe.json").is_file() or not self.root.exists():
+        if not self.root.exists():
+            return
+        if (self.root / "recipe.json").is_file():
+            self.record()
             return
         strangers = sorted(item.name for item in self.root.iterdir() if not _passing(item.name))
         if strangers:
@@ -76,7 +79,13 @@ class RunFolder:
         file = self.root / "recipe.json"
         if not file.is_file():
             raise RunFolderError(f"{self.root} is not a run of `rhinoise train`: it has no recipe.json")
-        return _read(file)
+        record = _read(file)
+        if not (isinstance(record, dict) and {"source", "recipe"} <= record.keys()):
+            raise RunFolderError(
+                f"{self.root} is not a run of `rhinoise train` (its recipe.json is something else): "
+                "choose another folder"
+            )
+        return record
 
     def plan(self) -> dict[str, Any]:
         """What was decided and measured so far."""
@@ -128,7 +137,8 @@ class RunFolder:
         rows.writerow(["file_name", "reason"])
         rows.writerows(skipped)
         with replacing(self.root / "skipped.csv") as temporary:
-            temporary.write_text(table.getvalue(), encoding="utf-8", newline="")
+            # A file name that is not UTF-8 is told in escapes.
+            temporary.write_text(table.getvalue(), encoding="utf-8", errors="backslashreplace", newline="")
 
 
 def _passing(name: str) -> bool:
@@ -136,7 +146,7 @@ def _passing(name: str) -> bool:
     return name == "lock" or (name.startswith(".") and name.endswith(".tmp"))
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> Any:
     try:
         return read_json(file)
     except ValueError:

@@ -13,7 +13,7 @@ from rhinoise.diffusion.forward import forward_strip
 from rhinoise.diffusion.schedules import STEPS, ScheduleConfig
 from rhinoise.explain.plots import save_figure, strip_figure
 from rhinoise.workflows.events import Event, Said, Wrote
-from rhinoise.workflows.paths import output_picture, read_picture
+from rhinoise.workflows.paths import check_targets, output_picture, read_picture
 
 LONGEST = 192
 """Pixels of the longer side that a larger picture is brought down to."""
@@ -36,7 +36,9 @@ def forward(request: ForwardRequest) -> Generator[Event, None, None]:
     if not 1 <= request.steps <= STEPS:
         raise ConfigError(f"--steps is a number of frames from 1 to {STEPS}, not {request.steps}")
     schedule = ScheduleConfig(name=request.schedule).build()
-    out, picture = output_picture(request.out), read_picture(request.image)
+    out = output_picture(request.out)
+    check_targets([out], request.image)
+    picture = read_picture(request.image)
     picture.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
     x0 = to_tensor([picture])
     yield Said(f"noising {request.image} by the schedule {request.schedule}, seed {request.seed}")

@@ -18,9 +18,11 @@ from rhinoise.diffusion.samplers import Step
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion, batches
 from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.storage.provenance import EDITED, GENERATED, parameters_text, write_png
+from rhinoise.workflows.defaults import DEFAULT_STRENGTH
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
 from rhinoise.workflows.paths import (
     BLACK,
+    check_targets,
     open_model,
     output_folder,
     output_picture,
@@ -29,8 +31,6 @@ from rhinoise.workflows.paths import (
     squared,
 )
 
-DEFAULT_STRENGTH = 0.6
-"""How far a picture is changed when nothing is said: its layout stays, its details are new."""
 SHEET = "grid.png"
 NAME_LENGTH = 50
 """Letters of a prompt that go into a file's name."""
@@ -51,6 +51,8 @@ class DrawRequest:
     """Pictures per prompt."""
     steps: int | None = None
     guidance: float | None = None
+    guidance_interval: tuple[float, float] = (0.0, 1.0)
+    guidance_rescale: float = 0.0
     sampler: str | None = None
     spacing: str | None = None
     size: int | None = None
@@ -72,6 +74,8 @@ def generate(request: DrawRequest) -> Generator[Event, None, None]:
     """
     asked = _asked(request)
     out, alone = _place(request)
+    targets = [out] if alone else [out / name for name in _names(request)]
+    check_targets(targets, request.image, request.mask)
     picture = None if request.image is None else read_picture(request.image)
     mask = yield from _open_mask(request, picture)
     model = open_model(request.model, request.precision)
@@ -83,18 +87,17 @@ def generate(request: DrawRequest) -> Generator[Event, None, None]:
     pictures = "a picture" if number == 1 else f"{number} pictures"
     yield Said(f"drawing {pictures} of {model.size} x {model.size} pixels: {how(one)}")
 
-    stems = _stems(request.prompts)
-    parts = [(stem, part) for stem, one in zip(stems, asked, strict=True) for part in batches(one)]
+    parts = [part for one in asked for part in batches(one)]
     drawn: list[tuple[str, Image.Image]] = []
-    for place, (stem, part) in enumerate(parts):
+    for place, part in enumerate(parts):
         latents = yield from followed(model.steps(part), len(model.levels(part)) - 1, place, len(parts))
         for index, image in enumerate(to_pil(model.finish(part, latents)), start=part.first):
-            path = out if alone else out / f"{stem}-{part.seed}-{index:02d}.png"
+            path = targets[len(drawn)]
             write_png(image, path, **provenance(part, model, index, request.image))
             yield Wrote(path)
             drawn.append((part.prompt, image))
     if number > 1:
-        yield _sheet(drawn, request, provenance(asked[0], model, 0, request.image), out / SHEET)
+        yield _sheet(drawn, request, provenance(asked[0], model, 0, request.image), targets[-1])
 
 
 def followed(
@@ -162,6 +165,8 @@ def _asked(request: DrawRequest) -> list[GenerateRequest]:
     """A request per prompt, its picture aside."""
     if not request.prompts:
         raise ConfigError('there is no prompt: say what to draw, for example "a red heart"')
+    if request.paste and request.mask is None:
+        raise ConfigError("--paste keeps what is outside a mask: give the mask too (--mask)")
     if request.image is None:
         if request.mask is not None:
             raise ConfigError(
@@ -177,6 +182,8 @@ def _asked(request: DrawRequest) -> list[GenerateRequest]:
             count=request.count,
             steps=request.steps,
             guidance=request.guidance,
+            guidance_interval=request.guidance_interval,
+            guidance_rescale=request.guidance_rescale,
             sampler=request.sampler,
             spacing=request.spacing,
             paste=request.paste,
@@ -253,6 +260,16 @@ def how(one: GenerateRequest) -> str:
     """The settings of a resolved request, in words."""
     words = f"{one.sampler}, {one.steps} steps, guidance {one.guidance:g}, seed {one.seed}"
     return words if one.image is None else f"{words}, strength {one.strength:g}"
+
+
+def _names(request: DrawRequest) -> list[str]:
+    """The files that a folder gets: each prompt's pictures in order, last a sheet of several."""
+    names = [
+        f"{stem}-{request.seed}-{index:02d}.png"
+        for stem in _stems(request.prompts)
+        for index in range(request.count)
+    ]
+    return names if len(names) == 1 else [*names, SHEET]
 
 
 def _stems(prompts: Sequence[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """Paths that a person gives: opened, or refused in a sentence that names what was probably meant."""
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import get_args
@@ -10,6 +11,7 @@ from rhinoise.core.backend import Precision
 from rhinoise.core.errors import ConfigError, ModelFolderError, PictureError, RunFolderError, UnknownNameError
 from rhinoise.core.images import FORMATS, WHITE, Colour, Fit, open_picture, square
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
+from rhinoise.storage.provenance import is_own
 from rhinoise.storage.run_folder import RunFolder
 
 BLACK = (0, 0, 0)
@@ -89,6 +91,16 @@ def output_picture(out: Path) -> Path:
     if out.suffix.lower() != ".png":
         raise ConfigError(f"pictures are written as PNG: --out {out.with_suffix('.png')}, not {out}")
     return out
+
+
+def check_targets(targets: Iterable[Path], *inputs: Path | None) -> None:
+    """ConfigError where writing would replace an input, or a file that this program did not write."""
+    read = {path.resolve() for path in inputs if path is not None}
+    for target in targets:
+        if target.resolve() in read:
+            raise ConfigError(f"{target} is to be read and may not be overwritten: choose another --out")
+        if target.exists() and not is_own(target):
+            raise ConfigError(f"{target} is there already, and not from rhinoise: choose another --out")
 
 
 def _exists(path: Path) -> None:

@@ -23,9 +23,10 @@ from rhinoise.evaluation.metrics import psnr, ssim
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion, batches
 from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.storage.provenance import write_png
+from rhinoise.workflows.defaults import DEFAULT_STRENGTH, DEFAULT_TIMES
 from rhinoise.workflows.events import Event, Said, Wrote
-from rhinoise.workflows.generate import DEFAULT_STRENGTH, followed, how, provenance, resolved
-from rhinoise.workflows.paths import open_model, output_folder, read_picture, squared
+from rhinoise.workflows.generate import followed, how, provenance, resolved
+from rhinoise.workflows.paths import check_targets, open_model, output_folder, read_picture, squared
 
 SHOWN = 192
 """Pixels a side that smaller pictures have in the sheet, at least."""
@@ -40,7 +41,7 @@ class ReconstructRequest:
     image: Path
     out: Path = Path("reconstruction")
     strength: float = DEFAULT_STRENGTH
-    count: int = 8
+    count: int = DEFAULT_TIMES
     prompt: str = ""
     """What the denoiser is told; without it there is nothing to guide to, and guidance is 1."""
     seed: int = 0
@@ -73,7 +74,10 @@ def reconstruct(request: ReconstructRequest) -> Generator[Event, None, None]:
         steps=request.steps,
         guidance=None if request.prompt else 1.0,
     )
-    out, picture = output_folder(request.out), read_picture(request.image)
+    out = output_folder(request.out)
+    names = [f"{number}.png" for number in range(1, request.count + 1)]
+    check_targets([out / name for name in (*names, "mean.png", "std.png", "sheet.png")], request.image)
+    picture = read_picture(request.image)
     model = open_model(request.model, request.precision)
     original = to_tensor([squared(picture, model.size, request.fit)])
     asked = resolved(replace(asked, image=original, strength=request.strength), model)
@@ -87,7 +91,6 @@ def reconstruct(request: ReconstructRequest) -> Generator[Event, None, None]:
     mean, spread = again.mean(dim=0, keepdim=True), deviation(again)
     survived = model.decode(model.encode(original)).cpu()
 
-    names = [f"{number}.png" for number in range(1, request.count + 1)]
     grey = _grey(spread)
     files = dict(zip((*names, "mean.png", "std.png"), (*to_pil(again), *to_pil(mean), grey), strict=True))
     for index, (name, image) in enumerate(files.items()):

@@ -1,0 +1,9 @@
+"""What is done when nothing is said; told by the command line too, so nothing heavy is imported here."""
+
+DEFAULT_RECIPE = "lean"
+DEFAULT_SIZE = 64
+"""Pixels a side."""
+DEFAULT_STRENGTH = 0.6
+"""How far a picture is changed: its layout stays, its details are new."""
+DEFAULT_TIMES = 8
+"""How often a picture is reconstructed."""
