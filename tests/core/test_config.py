@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from rhinoise.core.config import from_json, override, to_json
+from rhinoise.core.config import from_json, overridden, override, to_json
 from rhinoise.core.errors import ConfigError, UnknownNameError
 
 
@@ -118,3 +118,30 @@ def test_what_is_missing_is_named():
 def test_a_file_of_something_else_is_refused():
     with pytest.raises(ConfigError, match="group of settings"):
         from_json(Drawing, [1, 2])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Halves:
+    left: float
+    right: float
+
+    def __post_init__(self) -> None:
+        if self.left + self.right != 1:
+            raise ConfigError("two halves add up to 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    halves: Halves
+    shape: Circle | Square
+
+
+def test_settings_that_depend_on_each_other_are_changed_together():
+    cut = Cut(halves=Halves(left=0.5, right=0.5), shape=Circle(radius=1.0))
+    changed = overridden(cut, ["halves.left=0.25", "halves.right=0.75"])
+    assert changed.halves == Halves(left=0.25, right=0.75)
+    with pytest.raises(ConfigError, match="add up to 1"):
+        overridden(cut, ["halves.left=0.25"])
+    again = overridden(cut, ['shape={"kind": "Square", "side": 1}', "shape.tilt=3"])
+    assert again.shape == Square(side=1.0, tilt=3)
+    assert overridden(cut, []) == cut

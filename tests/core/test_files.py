@@ -19,6 +19,7 @@ from rhinoise.core.files import (
     replacing_folder,
     sha256,
     sweep,
+    sweep_dead,
     write_json,
     write_text,
 )
@@ -95,9 +96,30 @@ def test_leftovers_of_killed_processes_are_swept(tmp_path):
     write_text(tmp_path / "state" / "keep", "x")
     write_text(tmp_path / "state" / ".a.safetensors.123.tmp", "half")
     write_text(tmp_path / ".model.123.tmp" / "y", "half")
+    write_text(tmp_path / "model" / "y", "new")
     write_text(tmp_path / ".model.123.old" / "y", "old")
     sweep(tmp_path)
-    assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["state", "keep"]
+    assert [path.name for path in sorted(tmp_path.rglob("*"))] == ["model", "y", "state", "keep"]
+
+
+def test_a_folder_moved_aside_by_a_killed_process_is_moved_back(tmp_path):
+    """Its successor did not arrive, and it was removed as well."""
+    write_text(tmp_path / ".my.model.123.old" / "x", "old")
+    write_text(tmp_path / ".my.model.123.tmp" / "x", "new")
+    sweep(tmp_path)
+    assert os.listdir(tmp_path) == ["my.model"]
+    assert (tmp_path / "my.model" / "x").read_text() == "old"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there nobody can be asked whether it lives")
+def test_only_what_dead_processes_left_is_removed(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        pass
+    for process in (dead.pid, os.getpid()):
+        write_text(tmp_path / f".file.{process}.tmp", "half")
+        write_text(tmp_path / f".folder.{process}.tmp" / "x", "half")
+    sweep_dead(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [f".file.{os.getpid()}.tmp", f".folder.{os.getpid()}.tmp"]
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no full disk at hand")

@@ -1,6 +1,8 @@
 """What is encoded once is kept: found by its key, centred exactly, whole or not there."""
 
 import os
+import subprocess
+import sys
 from collections import namedtuple
 
 import numpy as np
@@ -31,6 +33,15 @@ def test_chunks_come_back_as_whole_arrays(tmp_path):
     assert np.array_equal(kept["mask"], whole[:, 0, 0] > 3)
     assert kept["mask"].dtype == bool
     assert all(isinstance(array, np.memmap) and not array.flags.writeable for array in kept.values())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there nobody can be asked whether it lives")
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        pass
+    (tmp_path / f".key.{dead.pid}.tmp").mkdir()
+    encoded(tmp_path, "key", 12, chunks(rows(12), []))
+    assert os.listdir(tmp_path) == ["key"]
 
 
 def test_what_is_kept_is_not_encoded_again(tmp_path):

@@ -1,6 +1,7 @@
 """Prepared pictures: the same as decoding one by one, found again, and noticed when anything changes."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +13,19 @@ from rhinoise.core.images import square, to_tensor
 from rhinoise.data import pixels
 from rhinoise.data.dataset import Dataset, Example
 from rhinoise.data.folder import open_folder
-from rhinoise.data.pixels import Preparation, Progress, prepare, preparing
+from rhinoise.data.pixels import Preparation, Prepared, Progress, preparing
 
 SMALL = Preparation(size=16)
+
+
+def prepare(dataset: Dataset, preparation: Preparation, cache: Path) -> Prepared:
+    """`preparing`, without its reports."""
+    work = preparing(dataset, preparation, cache)
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return end.value
 
 
 def numbers(count: int, broken: frozenset[int] = frozenset()) -> tuple[Dataset, list[int]]:

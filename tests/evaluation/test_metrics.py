@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from rhinoise.evaluation.metrics import frechet_distance, psnr, retrieval, ssim
+from rhinoise.evaluation.metrics import psnr, retrieval, ssim
 
 
 def pictures(count, size=16, seed=0):
@@ -71,35 +71,3 @@ def test_retrieval_counts_the_places():
 
 def test_features_that_tell_nothing_apart_find_nothing():
     assert retrieval(torch.ones(9, 4), torch.ones(9, 4), torch.arange(9)).top5 == 0
-
-
-def gaussian(mean, deviation, count=64, seed=0):
-    """Samples whose mean and covariance are exactly these."""
-    x = torch.randn(count, len(mean), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-    x = x - x.mean(dim=0)
-    x = x @ torch.linalg.inv(torch.linalg.cholesky(torch.cov(x.T))).T
-    return x @ torch.as_tensor(deviation, dtype=torch.float64) + torch.as_tensor(mean, dtype=torch.float64)
-
-
-def test_frechet_of_axis_aligned_gaussians():
-    first = gaussian([0.0, 1, 2], torch.diag(torch.tensor([1.0, 2, 3])))
-    second = gaussian([1.0, 1, 0], torch.diag(torch.tensor([2.0, 2, 0.5])), count=80, seed=1)
-    assert frechet_distance(first, second) == pytest.approx(5 + 1 + 0 + 2.5**2, abs=1e-6)
-
-
-def test_frechet_is_the_matrix_formula():
-    linalg = pytest.importorskip("scipy.linalg")
-    deviations = torch.randn(2, 4, 4, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    first, second = gaussian([0.0] * 4, deviations[0]), gaussian([1.0] * 4, deviations[1], seed=1)
-    c1, c2 = (deviation.T @ deviation for deviation in deviations)
-    wanted = 4 + (c1 + c2).trace() - 2 * linalg.sqrtm((c1 @ c2).numpy()).real.trace()
-    assert frechet_distance(first, second) == pytest.approx(float(wanted), abs=1e-6)
-
-
-@pytest.mark.parametrize(("count", "width"), [(64, 3), (4, 10), (20, 1)])
-def test_frechet_identities(count, width):
-    """Also with fewer pictures than features, and with a single feature."""
-    x = torch.randn(count, width, generator=torch.Generator().manual_seed(0))
-    assert frechet_distance(x, x) == pytest.approx(0, abs=1e-6)
-    assert frechet_distance(x, x + 2) == pytest.approx(4 * width, rel=1e-5)
-    assert frechet_distance(x, 2 * x) == pytest.approx(frechet_distance(2 * x, x), rel=1e-9)

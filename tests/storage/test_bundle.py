@@ -233,6 +233,26 @@ def test_a_newer_folder_is_refused(folder):
     assert "upgrade rhinoise" in refused(folder)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"predicts": "noise"},
+        {"schedule": {"name": "flo"}},
+        {"schedule": None},
+        {"files": []},
+        {"facts": 3},
+        {"hash": 5},
+    ],
+)
+def test_facts_of_another_kind_are_refused(folder, wrong):
+    write_json(folder / FACTS, read_json(folder / FACTS) | wrong)
+    assert "damaged" in refused(folder)
+    about = read_json(folder / FACTS)
+    write_json(folder / FACTS, {name: value for name, value in about.items() if name not in wrong})
+    if "hash" not in wrong:
+        assert "damaged" in refused(folder)
+
+
 @pytest.mark.parametrize("place", ["unet", "vae", "text_encoder"])
 def test_pickles_are_not_opened(folder, place):
     ran = folder / "ran"

@@ -40,3 +40,27 @@ def test_colours_have_names_and_numbers() -> None:
     assert colour("#0a0b0c80") == (10, 11, 12)
     with pytest.raises(ConfigError, match="'whit' is not a colour"):
         colour("whit")
+
+
+def test_shares_are_changed_together() -> None:
+    shares = choose("lean", assignments=["shares.autoencoder=0.3", "shares.denoiser=0.65"]).shares
+    assert (shares.autoencoder, shares.text, shares.denoiser) == (0.3, 0.05, 0.65)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "text.heads=0",
+        "text.layers=0",
+        "network.heads=0",
+        "network.depth=0",
+        "network.width=-4",
+        "data.held_out=0.6",
+        "data.held_out=-0.1",
+        "seed=-1",
+        f"seed={2**63}",
+    ],
+)
+def test_what_is_out_of_range_is_refused(setting: str) -> None:
+    with pytest.raises(ConfigError, match=r"1 or more|from 0 to"):
+        choose("lean", assignments=[setting])

@@ -58,9 +58,11 @@ def test_a_picture_says_how_it_was_made_well_enough_to_make_it_again(
     cli: Callable, trained: Path, tmp_path: Path
 ) -> None:
     words = ("a red bar", "--negative", "blue, green", "--guidance", 2, "--steps", 3, "--sampler", "heun")
+    words += ("--guidance-interval", 0.1, 0.9, "--guidance-rescale", 0.5)
     cli("generate", *words, "--seed", 7, "--count", 2, "--model", trained, "--out", tmp_path)
     path = tmp_path / "a-red-bar-7-01.png"
     told = read_provenance(path)
+    assert (told.request["guidance_interval"], told.request["guidance_rescale"]) == ([0.1, 0.9], 0.5)
     model = LatentDiffusion.load(trained)
     assert told.model_hash == model.facts["hash"]
     assert told.source == GENERATED

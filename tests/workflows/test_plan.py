@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from rhinoise.core.config import override
+from rhinoise.core.config import overridden, override
 from rhinoise.core.errors import (
     ConfigError,
     DataError,
@@ -67,6 +67,7 @@ WRONG = {
 }
 WRONG_UNET = {
     "channels": "network.in_channels=3",
+    "channels that come out": "network.out_channels=3",
     "latent size": "network.sample_size=4",
     "text width": "network.cross_attention_dim=24",
 }
@@ -122,6 +123,17 @@ def test_what_cannot_be_saved_or_drawn_is_refused(
 
 def test_an_unknown_prediction(lean: Recipe) -> None:
     assert "did you mean 'flow'" in refused(replace(lean, prediction="flo"), UnknownNameError)
+
+
+def test_unknown_features(lean: Recipe) -> None:
+    recipe = override(lean, "losses.perceptual_features=random_cnv")
+    assert "did you mean 'random_conv'" in refused(recipe, UnknownNameError)
+
+
+def test_pictures_too_small_for_the_image_tower(lean: Recipe) -> None:
+    small = overridden(lean, ["size=8", f"network.sample_size={lean.network.sample_size // 2}"])
+    assert "--size 16, or --set text_training=joint" in refused(small)
+    check(override(small, "text_training=joint"))
 
 
 IDENTITY = IdentityAutoencoder(IdentityConfig())

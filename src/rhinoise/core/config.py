@@ -8,7 +8,7 @@ annotation lists are ever made: a file cannot name code to run.
 import dataclasses
 import json
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from rhinoise.core.errors import ConfigError, UnknownNameError
@@ -39,12 +39,32 @@ def override(config: C, assignment: str) -> C:
 
     >>> override(recipe, "network.depth=4")
     """
-    path, equals, text = assignment.partition("=")
-    if not equals:
-        raise ConfigError(
-            f"'{assignment}' is not a setting: write it as name=value, for example network.depth=4"
-        )
-    return _replaced(config, path.strip().split("."), _value(text.strip()), path.strip())
+    return overridden(config, [assignment])
+
+
+def overridden(config: C, assignments: Iterable[str]) -> C:
+    """The same configuration with fields changed one after the other, and checked as a whole at the end.
+
+    So settings that depend on each other can be changed together.
+
+    Raises:
+        UnknownNameError: no setting of this name.
+        ConfigError: a value of the wrong type, or values that do not go together.
+    """
+    data, changed = to_json(config), []
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals:
+            raise ConfigError(
+                f"'{assignment}' is not a setting: write it as name=value, for example network.depth=4"
+            )
+        where = path.strip()
+        _assign(type(config), data, where.split("."), _value(text.strip()), where)
+        changed.append(f"'{where}'")
+    try:
+        return from_json(type(config), data)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{', '.join(changed)}: {error}") from error
 
 
 def _value(text: str) -> Any:
@@ -54,19 +74,24 @@ def _value(text: str) -> Any:
         return text
 
 
-def _replaced(config: Any, path: list[str], value: Any, where: str) -> Any:
-    hints = _hints(type(config), where)
+def _assign(cls: type, data: dict[str, Any], path: list[str], value: Any, where: str) -> None:
+    """Change one field in a configuration's JSON form, `data` being that of a `cls`."""
+    hints = _hints(cls, where)
     name = _known(path[0], hints, ".".join(where.split(".")[: -len(path)]))
     if len(path) == 1:
-        changed = _read(hints[name], value, where)
-    elif dataclasses.is_dataclass(getattr(config, name)):
-        changed = _replaced(getattr(config, name), path[1:], value, where)
-    else:
+        data[name] = to_json(_read(hints[name], value, where))
+        return
+    group = _class_of(hints[name], data[name])
+    if group is None:
         raise ConfigError(f"'{where}' goes too deep: '{name}' is a value, not a group of settings")
-    try:
-        return dataclasses.replace(config, **{name: changed})
-    except (ValueError, TypeError) as error:
-        raise ConfigError(f"'{where}': {error}") from error
+    _assign(group, data[name], path[1:], value, where)
+
+
+def _class_of(hint: Any, data: Any) -> type | None:
+    """The dataclass that `data` is the JSON form of, among those that the annotation lists."""
+    kind = data.get(KIND) if isinstance(data, dict) else None
+    options = (hint, *get_args(hint))
+    return next((option for option in options if _is_config(option) and option.__name__ == kind), None)
 
 
 def _hints(cls: type, where: str) -> dict[str, Any]:

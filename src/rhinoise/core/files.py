@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -65,12 +65,48 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed processes left half written in `folder`, which must be this process's alone."""
-    for leftover in [*folder.rglob(".*.tmp"), *folder.rglob(".*.old")]:
-        if leftover.is_dir():
-            shutil.rmtree(leftover)
-        else:
-            leftover.unlink(missing_ok=True)
+    """Remove what killed processes left half written in `folder`, which must be this process's alone.
+
+    A folder that was moved aside, and whose successor did not arrive, is moved back first.
+    """
+    for old in [path for path in _leftovers(folder.rglob) if path.suffix == ".old"]:
+        place = old.with_name(old.name[1:].rsplit(".", 2)[0])
+        if not place.exists():
+            os.replace(old, place)
+    for leftover in _leftovers(folder.rglob):
+        _remove(leftover)
+
+
+def sweep_dead(folder: Path) -> None:
+    """Remove what killed processes left in `folder` itself, which living ones may be writing to."""
+    for leftover in _leftovers(folder.glob):
+        if not _alive(int(leftover.name.split(".")[-2])):
+            _remove(leftover)
+
+
+def _leftovers(search: Callable[[str], Iterable[Path]]) -> list[Path]:
+    """The temporary names of `replacing` and `replacing_folder`: .NAME.PROCESS.tmp and .NAME.PROCESS.old."""
+    found = [*search(".*.tmp"), *search(".*.old")]
+    return [path for path in found if path.name.split(".")[-2].isdecimal()]
+
+
+def _remove(leftover: Path) -> None:
+    if leftover.is_dir():
+        shutil.rmtree(leftover)
+    else:
+        leftover.unlink(missing_ok=True)
+
+
+def _alive(process: int) -> bool:
+    if os.name == "nt":
+        return True  # there, os.kill would end it
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's
+    return True
 
 
 @contextmanager

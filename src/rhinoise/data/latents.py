@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from rhinoise.core.errors import DiskFullError
-from rhinoise.core.files import free_bytes, replacing_folder
+from rhinoise.core.files import free_bytes, replacing_folder, sweep_dead
 
 Arrays = dict[str, np.ndarray]
 
@@ -41,6 +41,7 @@ def encoded(
     """
     place = folder / key
     if not place.is_dir():
+        sweep_dead(folder)
         with replacing_folder(place) as new:
             _fill(new, count, chunks)
             _finish(new, finish)

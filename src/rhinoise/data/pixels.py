@@ -16,7 +16,7 @@ import torch
 from jaxtyping import UInt8
 
 from rhinoise.core.errors import DataError, DiskFullError, PictureError
-from rhinoise.core.files import digest, free_bytes, read_json, replacing, write_json
+from rhinoise.core.files import digest, free_bytes, read_json, replacing, sweep_dead, write_json
 from rhinoise.core.images import WHITE, Colour, Fit, from_uint8, pixels, square
 from rhinoise.core.shapes import Images
 from rhinoise.data.dataset import Dataset, Skipped
@@ -63,16 +63,6 @@ class Progress:
     total: int
 
 
-def prepare(dataset: Dataset, preparation: Preparation, cache: Path) -> Prepared:
-    """`preparing`, without its reports."""
-    work = preparing(dataset, preparation, cache)
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value
-
-
 def preparing(dataset: Dataset, preparation: Preparation, cache: Path) -> Generator[Progress, None, Prepared]:
     """Decode every picture once, two at a time, into `cache`; report now and then, return the Prepared.
 
@@ -86,6 +76,7 @@ def preparing(dataset: Dataset, preparation: Preparation, cache: Path) -> Genera
     )
     array_file, skipped_file = cache / f"{key}.npy", cache / f"{key}.json"
     if not (array_file.exists() and skipped_file.exists()):
+        sweep_dead(cache)
         unreadable = yield from _decode(dataset, preparation, array_file)
         # Last, so that where it is, the array is whole.
         write_json(skipped_file, unreadable)

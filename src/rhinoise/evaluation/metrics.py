@@ -1,8 +1,7 @@
-"""Numbers for pictures: likeness of two, retrieval among many, distance of two sets. torchmetrics' home."""
+"""Numbers for pictures: likeness of two, retrieval among many. torchmetrics' home."""
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
@@ -57,26 +56,3 @@ def retrieval(
     nearer = (similarity >= own).sum(dim=1) - 1
     first, five = ((nearer < k).double().mean().item() for k in (1, 5))
     return Retrieval(top1=first, top5=five, among=len(gallery))
-
-
-def frechet_distance(first: Float[Tensor, "n f"], second: Float[Tensor, "m f"]) -> float:
-    """|mu1 - mu2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) of two sets of features (Dowson & Landau 1982).
-
-    With Heusel et al.'s features (2017) this is the FID. Biased upwards for few pictures: compare only
-    numbers from sets of the same size.
-    """
-    mean1, root1, trace1 = _moments(first.double())
-    mean2, root2, trace2 = _moments(second.double())
-    # C1 C2 and root1 C2 root1 have the same eigenvalues; their roots are the singular values of root1 root2.
-    both = torch.linalg.matrix_norm(root1 @ root2, ord="nuc")
-    return ((mean1 - mean2).square().sum() + trace1 + trace2 - 2 * both).clamp(min=0).item()
-
-
-def _moments(
-    features: Float[Tensor, "n f"],
-) -> tuple[Float[Tensor, "f"], Float[Tensor, "f f"], Float[Tensor, ""]]:
-    """Mean, symmetric root of the covariance, and the covariance's trace."""
-    covariance = torch.atleast_2d(torch.cov(features.T))
-    values, vectors = torch.linalg.eigh(covariance)
-    root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
-    return features.mean(dim=0), root, covariance.trace()

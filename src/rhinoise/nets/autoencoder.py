@@ -166,11 +166,6 @@ class Autoencoder(CentredAutoencoder):
         """Latents that are not centred => images."""
         return self.decoder(self.post_quant_conv(latents))
 
-    @property
-    def last_layer(self) -> Tensor:
-        """The weight whose gradient weighs an adversarial loss (Esser et al. 2021, eq. 7)."""
-        return self.decoder.conv_out.weight
-
 
 class Encoder(nn.Module):
     """Images "b 3 H W" => twice the latents' channels, `factor` times smaller."""

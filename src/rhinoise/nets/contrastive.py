@@ -15,6 +15,8 @@ from rhinoise.core.shapes import Images
 
 LARGEST_SCALE = 100.0
 """The inverse temperature grows no further (Radford et al. 2021, section 2.5)."""
+SMALLEST = 16
+"""Pixels a side of the smallest pictures that the image tower takes: less is halved to nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +31,7 @@ class ContrastiveConfig:
 
 
 class TowerBlock(nn.Module):
-    """x + conv(gelu(conv(gelu(norm(x)))))."""
+    """x + conv1x1(gelu(conv1x1(conv3x3(norm(x))))), the 3x3 one depthwise."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -46,7 +48,8 @@ class TowerBlock(nn.Module):
 
 
 class ImageTower(nn.Module):
-    """Pictures => vectors in a space shared with captions: patches of 4 pixels, then three halving stages.
+    """Pictures => vectors in a space shared with captions: patches of 4 pixels, then three
+    stages, two of which halve.
 
     It also holds what else contrastive training needs beside the text encoder: the projection of captions
     into the shared space, and the temperature.

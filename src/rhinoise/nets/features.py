@@ -1,4 +1,4 @@
-"""Pictures => vectors and feature maps: what retrieval, Frechet distances and perceptual losses compare.
+"""Pictures => vectors and feature maps: what retrieval and perceptual losses compare.
 
 efficientnet_lite0   ImageNet features (Tan & Le 2019), from two small packages that carry the weights
 random_conv          a fixed random convolutional network; always there, good for tests and perceptual losses

@@ -48,6 +48,11 @@ class TransformerConfig:
     mlp_ratio: int = 4
 
     def __post_init__(self) -> None:
+        if min(self.width, self.depth, self.heads) < 1:
+            raise ConfigError(
+                "width, depth and heads of a transformer are 1 or more, not "
+                f"{self.width}, {self.depth} and {self.heads}"
+            )
         if self.width % (4 * self.heads):
             raise ConfigError(f"width {self.width} is no multiple of 4 times {self.heads} heads")
         if self.sample_size % self.patch_size:

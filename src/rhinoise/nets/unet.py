@@ -62,6 +62,8 @@ class UNetConfig:
                 raise ConfigError(
                     f"{levels} levels want {levels} values of {name}, not {len(getattr(self, name))}"
                 )
+        if min(self.layers_per_block, *self.block_out_channels, *self.heads) < 1:
+            raise ConfigError("channels, heads and layers_per_block of a U-Net are 1 or more")
         for channels, heads in zip(self.block_out_channels, self.heads, strict=True):
             if channels % self.norm_num_groups or channels % heads:
                 raise ConfigError(

@@ -32,6 +32,11 @@ class DataConfig:
     caption_lines: bool = False
     """Each line of a sidecar is a caption of its own."""
     held_out: float = 0.05
+    """The part of the pictures that is not learnt from, at most half."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.held_out <= 0.5:
+            raise ConfigError(f"held_out is a part of the pictures from 0 to 0.5, not {self.held_out:g}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +114,8 @@ class Recipe:
             )
         if any(budget is not None and budget <= 0 for budget in (self.minutes, self.images)):
             raise ConfigError("the budget of a training is above 0: --minutes 10, or --images 100000")
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError(f"a seed is a whole number from 0 to 2^63 - 1, not {self.seed}")
         if not 0 <= self.caption_dropout < 1:
             raise ConfigError(
                 "caption_dropout is the part of captions that is hidden, from 0 to below 1, not "

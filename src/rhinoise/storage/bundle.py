@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from rhinoise.core.config import from_json, to_json
 from rhinoise.core.errors import ModelFolderError, RhinoiseError
 from rhinoise.core.files import read_json, replacing_folder, sha256, write_json
+from rhinoise.diffusion.predictions import PREDICTIONS
 from rhinoise.diffusion.schedules import ScheduleConfig
 from rhinoise.nets.autoencoder import Autoencoder, CentredAutoencoder, IdentityAutoencoder, IdentityConfig
 from rhinoise.nets.patch_autoencoder import PatchAutoencoder, PatchAutoencoderConfig
@@ -244,21 +245,35 @@ def _class_of(folder: Path, index: Mapping[str, Any], place: str) -> str:
 
 def _read_schedule(folder: Path, about: Mapping[str, Any]) -> tuple[ScheduleConfig, str]:
     if about:
-        return from_json(ScheduleConfig, about["schedule"]), about["predicts"]
+        return about["schedule"], about["predicts"]
     return schedulers.from_diffusers(_read_settings(folder / "scheduler" / "scheduler_config.json"))
 
 
 def _read_facts(folder: Path, *, ours: bool) -> dict[str, Any]:
-    """rhinoise.json, checked; empty for a folder that diffusers wrote."""
+    """rhinoise.json, checked, its schedule read; empty for a folder that diffusers wrote."""
     if not ours and not (folder / FACTS).is_file():
         return {}
     about = _read_settings(folder / FACTS)
-    if about["format"] > FORMAT:
-        raise ModelFolderError(
-            f"{folder} was written by a newer rhinoise (format {about['format']}, this one reads up to "
-            f"{FORMAT}): upgrade rhinoise to open it"
-        )
-    for name, size in about["files"].items():
+    match about:
+        case {"format": int(version)} if version > FORMAT:
+            raise ModelFolderError(
+                f"{folder} was written by a newer rhinoise (format {version}, this one reads up to "
+                f"{FORMAT}): upgrade rhinoise to open it"
+            )
+        case {
+            "format": int(),
+            "predicts": str(predicts),
+            "schedule": dict(schedule),
+            "files": dict(files),
+            "facts": dict(),
+        } if predicts in PREDICTIONS and isinstance(about.get("hash", ""), str):
+            try:
+                about["schedule"] = from_json(ScheduleConfig, schedule)
+            except RhinoiseError as error:
+                raise ModelFolderError(f"{folder / FACTS} is damaged: {_one_line(error)}") from error
+        case _:
+            raise ModelFolderError(f"{folder / FACTS} is damaged: copy the folder again")
+    for name, size in files.items():
         if not (folder / name).is_file() or (folder / name).stat().st_size != size:
             raise ModelFolderError(
                 f"{folder} is half written: {name} is missing or cut short; copy the folder again"

@@ -6,13 +6,11 @@ from typing import Any
 
 from PIL import ImageColor
 
-from rhinoise.core.config import override
+from rhinoise.core.config import overridden
 from rhinoise.core.errors import ConfigError, UnknownNameError
 from rhinoise.core.images import Colour
 from rhinoise.recipes import RECIPES, Recipe
-
-DEFAULT_RECIPE = "lean"
-DEFAULT_SIZE = 64
+from rhinoise.workflows.defaults import DEFAULT_RECIPE, DEFAULT_SIZE
 
 
 def choose(
@@ -32,7 +30,7 @@ def choose(
         minutes: the budget in minutes; None keeps the recipe's.
         images: the budget in pictures seen, instead of one in minutes.
         settings: dotted name => value; a value of None is left as the recipe has it.
-        assignments: `a.b=c`, applied last and in order.
+        assignments: `a.b=c`, applied last and in order; the whole is checked once, at the end.
 
     Raises:
         UnknownNameError: no recipe, or no setting, of this name.
@@ -40,10 +38,8 @@ def choose(
     """
     if name not in RECIPES:
         raise UnknownNameError("recipe", name, RECIPES)
-    recipe = RECIPES[name](size)
-    for assignment in (*_budget(minutes, images), *_assignments(settings or {}), *assignments):
-        recipe = override(recipe, assignment)
-    return recipe
+    changes = (*_budget(minutes, images), *_assignments(settings or {}), *assignments)
+    return overridden(RECIPES[name](size), changes)
 
 
 def colour(text: str) -> Colour:

@@ -9,10 +9,12 @@ from jaxtyping import Float
 from torch import nn
 
 from rhinoise.core.errors import DiskFullError, PlanError, UnknownNameError
-from rhinoise.core.files import free_bytes
+from rhinoise.core.files import cache_folder, free_bytes
 from rhinoise.diffusion.predictions import PREDICTIONS
 from rhinoise.nets.autoencoder import CentredAutoencoder
-from rhinoise.nets.text import FrozenTextEncoder, TextEncoder
+from rhinoise.nets.contrastive import SMALLEST
+from rhinoise.nets.features import FEATURES
+from rhinoise.nets.text import FrozenTextEncoder, TextConfig, TextEncoder
 from rhinoise.nets.transformer import TransformerConfig
 from rhinoise.nets.unet import UNetConfig
 from rhinoise.nets.uvit import UViTConfig
@@ -39,7 +41,18 @@ def check_shapes(recipe: Recipe, autoencoder: CentredAutoencoder) -> None:
         )
     network = recipe.network
     _check_network(network, network_channels(network), autoencoder.latent_channels)
+    if isinstance(network, UNetConfig):
+        _check_network(network, ("out_channels", network.out_channels), autoencoder.latent_channels)
     _check_network(network, ("sample_size", network.sample_size), recipe.size // factor)
+    if (
+        recipe.text_training == "contrastive"
+        and isinstance(recipe.text, TextConfig)
+        and recipe.size < SMALLEST
+    ):
+        raise PlanError(
+            f"contrastive training of the text encoder wants pictures of {SMALLEST} pixels or more, not "
+            f"{recipe.size}: --size {SMALLEST}, or --set text_training=joint"
+        )
 
 
 def check_text(recipe: Recipe, text_encoder: TextEncoder | FrozenTextEncoder) -> None:
@@ -100,8 +113,13 @@ def check_prediction(recipe: Recipe) -> None:
 
 
 def check_losses(recipe: Recipe) -> None:
-    """PlanError unless the discriminator, where there is one, is heard within the training."""
+    """PlanError unless the discriminator, where there is one, is heard within the training.
+
+    UnknownNameError for features that no table holds.
+    """
     losses = recipe.losses
+    if losses.perceptual_features not in FEATURES:
+        raise UnknownNameError("perceptual_features", losses.perceptual_features, FEATURES)
     if losses.adversarial and recipe.discriminator is None:
         raise PlanError(
             "losses.adversarial asks for a discriminator and there is none: "
@@ -115,15 +133,18 @@ def check_losses(recipe: Recipe) -> None:
 
 
 def check_room(out: Path, modules: Sequence[nn.Module], *, latent_numbers: int) -> None:
-    """DiskFullError unless checkpoints, model and latents have room."""
+    """DiskFullError unless checkpoints and model have room in `out`, and the latents in the cache."""
     weights = sum(parameter.numel() for module in modules for parameter in module.parameters())
-    needed = 4 * (weights * COPIES * (KEPT + 1) + latent_numbers)
-    free = free_bytes(out)
-    if needed > free:
-        raise DiskFullError(
-            f"this training needs about {needed / 2**30:.1f} GiB in {out}, and there are "
-            f"{free / 2**30:.1f} GiB: free some space, or choose an --out on another disk"
-        )
+    for place, numbers, remedy in (
+        (out, weights * COPIES * (KEPT + 1), "choose an --out on another disk"),
+        (cache_folder(), latent_numbers, "set RHINOISE_CACHE to another disk"),
+    ):
+        needed, free = 4 * numbers, free_bytes(place)
+        if needed > free:
+            raise DiskFullError(
+                f"this training needs about {needed / 2**30:.1f} GiB in {place}, and there are "
+                f"{free / 2**30:.1f} GiB: free some space, or {remedy}"
+            )
 
 
 def steps_for(seconds: float, seconds_per_step: float, *, stage: str) -> int:

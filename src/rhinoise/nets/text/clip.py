@@ -44,6 +44,11 @@ class TextConfig:
     """At most so many tokens; fewer when the captions hold fewer pairs of letters that occur twice."""
 
     def __post_init__(self) -> None:
+        if min(self.width, self.layers, self.heads) < 1:
+            raise ConfigError(
+                "width, layers and heads of a text encoder are 1 or more, not "
+                f"{self.width}, {self.layers} and {self.heads}"
+            )
         if self.width % self.heads:
             raise ConfigError(
                 f"a text encoder's width is a multiple of its heads; {self.width} / {self.heads} is not"
@@ -136,7 +141,7 @@ class TextEncoder(nn.Module):
             list(captions), padding="max_length", truncation=True, return_tensors="pt"
         ).input_ids
 
-    def encode_ids(self, ids: Int[Tensor, "b l"]) -> TextEmbedding:
+    def forward(self, ids: Int[Tensor, "b l"]) -> TextEmbedding:
         """Ids => TextEmbedding, with gradients; moves the ids to the model's device."""
         ids = ids.to(self.model.device)
         answer = self.model(input_ids=ids)
@@ -146,11 +151,7 @@ class TextEncoder(nn.Module):
 
     def encode(self, captions: Sequence[str]) -> TextEmbedding:
         """Captions => TextEmbedding, with gradients."""
-        return self.encode_ids(self.tokenize(captions))
-
-    def forward(self, ids: Int[Tensor, "b l"]) -> TextEmbedding:
-        """The same as `encode_ids`, for what calls modules."""
-        return self.encode_ids(ids)
+        return self(self.tokenize(captions))
 
     def save(self, folder: Path) -> None:
         """Write `folder`/tokenizer and `folder`/text_encoder, as diffusers lays them out."""

@@ -15,7 +15,7 @@ from rhinoise.core.errors import MissingPackageError, ModelFolderError, UnknownN
 from rhinoise.core.files import sha256
 from rhinoise.core.shapes import TextEmbedding
 from rhinoise.nets.fingerprint import fingerprint
-from rhinoise.nets.text.tokenizer import too_long
+from rhinoise.nets.text.tokenizer import rules, too_long
 from rhinoise.nets.text.weights import safe_weights
 
 BATCH = 128
@@ -98,8 +98,8 @@ class FrozenTextEncoder(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the weights and the context: equal fingerprints, equal embeddings."""
-        return fingerprint(self.model, str(self.context))
+        """A hash of the weights, the tokens and the context: equal fingerprints, equal embeddings."""
+        return fingerprint(self.model, rules(self.tokenizer), str(self.context))
 
     def too_long(self, captions: Sequence[str]) -> int:
         """How many captions have more tokens than the context holds, and are cut."""
