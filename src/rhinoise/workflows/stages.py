@@ -100,7 +100,20 @@ def _plan(stage: Stage) -> int:
     if stage.images is not None:
         return math.ceil(stage.images / stage.config.batch)
     each = seconds_per_step(stage.task, stage.batches(100), stage.config)
-    return steps_for(stage.seconds(), each, stage=stage.name)
+    looks = stage.glances * _seconds_per_look(stage)
+    seconds = stage.seconds()
+    # Looking is worth half of a short training at most.
+    return steps_for(max(seconds - looks, seconds / 2), each, stage=stage.name)
+
+
+def _seconds_per_look(stage: Stage) -> float:
+    """How long a look takes here, from one at the untrained weights; its pictures are the first samples."""
+    if stage.look is None:
+        return 0.0
+    began = time.monotonic()
+    for _ in stage.look(dict(stage.task.named_parameters()), 0):
+        pass
+    return time.monotonic() - began
 
 
 def _steps(run: RunFolder, clock: Clock, stage: Stage, fit: Fit) -> Iterator[Event]:

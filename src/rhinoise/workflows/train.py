@@ -59,8 +59,6 @@ from rhinoise.workflows.stages import Clock, Stage, run_stage
 
 GLANCES = 5
 """How often a denoiser in training is looked at: held-out loss, samples, the model so far."""
-RESERVE = 0.04
-"""Part of the budget that the glances and the last writing take."""
 SHOWN = 16
 """Pictures in a grid, half of them held out."""
 MEASURED = 128
@@ -360,7 +358,7 @@ class Training:
 
         Reading pictures for the first time, or a slow disk, must not end a training after its first stages.
         """
-        left = self.recipe.seconds_for("total") * (1 - RESERVE) - self.clock.seconds()
+        left = self.recipe.seconds_for("total") - self.clock.seconds()
         return max(left, self.recipe.seconds_for("denoiser") / 2)
 
     def look(
