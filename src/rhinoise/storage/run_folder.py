@@ -18,6 +18,10 @@ from rhinoise.core.errors import RunFolderError
 from rhinoise.core.files import read_json, replacing, write_json, write_text
 
 
+STEPS = " steps"
+"""What the names of decided numbers of steps end with in the plan."""
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The paths and records of one run."""
@@ -61,10 +65,10 @@ class RunFolder:
     def claim(self, record: Mapping[str, Any]) -> None:
         """Make this run the one of `record` (source and recipe), or find that it is; else RunFolderError.
 
-        As long as nothing is planned nothing is lost by changing one's mind: the new record stands.
+        As long as no stage has its steps nothing is lost by changing one's mind: the new record stands.
         """
-        file = self.root / "recipe.json"
-        if file.is_file() and self.plan():
+        file, plan = self.root / "recipe.json", self.root / "plan.json"
+        if file.is_file() and any(name.endswith(STEPS) for name in self.plan()):
             different = _differences(json.loads(json.dumps(record)), self.record())
             if different:
                 raise RunFolderError(
@@ -72,6 +76,7 @@ class RunFolder:
                     "go on with the same command as before, or choose another --out"
                 )
             return
+        plan.unlink(missing_ok=True)
         write_json(file, dict(record))
 
     def record(self) -> dict[str, Any]:

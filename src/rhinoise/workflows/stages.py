@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from rhinoise.core.errors import RunFolderError
 from rhinoise.core.files import replacing
-from rhinoise.storage.run_folder import RunFolder
+from rhinoise.storage.run_folder import STEPS, RunFolder
 from rhinoise.training.batches import Batches
 from rhinoise.training.checkpoint import remove_all
 from rhinoise.training.fit import Fit, FitConfig, seconds_per_step
@@ -75,7 +75,7 @@ def run_stage(run: RunFolder, clock: Clock, stage: Stage) -> Generator[Event, No
     folder = run.state(stage.name)
     done = folder / DONE
     if not done.is_file():
-        steps = run.recall(f"{stage.name} steps", lambda: _plan(stage))
+        steps = run.recall(stage.name + STEPS, lambda: _plan(stage))
         clock.keep()
         fit = Fit(stage.task, stage.batches(steps), stage.config, steps=steps, folder=folder)
         if fit.step:
