@@ -17,7 +17,6 @@ from typing import Any
 from rhinoise.core.errors import RunFolderError
 from rhinoise.core.files import read_json, replacing, write_json, write_text
 
-
 STEPS = " steps"
 """What the names of decided numbers of steps end with in the plan."""
 

@@ -34,7 +34,7 @@ def open_model(folder: Path, precision: str = "auto") -> LatentDiffusion:
 def _model_folder(folder: Path) -> Path:
     if not folder.is_dir():
         raise ModelFolderError(
-            f"{_missing(folder, 'model folder')} give a run of `rhinoise train`, or a model folder"
+            f"{_missing(folder, 'model folder')}; wanted a run of `rhinoise train`, or a model folder"
         )
     run = RunFolder(folder)
     if (folder / "recipe.json").is_file() and not run.model.is_dir():
