@@ -23,6 +23,16 @@ ROTARY_BASE = 100.0
 """The longest wave is 2 pi 100 tokens: latents are tens of tokens wide, not the thousands of a text."""
 
 
+def check_blocks(width: int, depth: int, heads: int) -> None:
+    """ConfigError unless blocks of these sizes can be made: every head turns pairs by row and by column."""
+    if min(width, depth, heads) < 1:
+        raise ConfigError(
+            f"width, depth and heads of a transformer are 1 or more, not {width}, {depth} and {heads}"
+        )
+    if width % (4 * heads):
+        raise ConfigError(f"width {width} is no multiple of 4 times {heads} heads")
+
+
 @dataclass(frozen=True, kw_only=True)
 class TransformerConfig:
     """The shape of a `Transformer`.
@@ -48,13 +58,7 @@ class TransformerConfig:
     mlp_ratio: int = 4
 
     def __post_init__(self) -> None:
-        if min(self.width, self.depth, self.heads) < 1:
-            raise ConfigError(
-                "width, depth and heads of a transformer are 1 or more, not "
-                f"{self.width}, {self.depth} and {self.heads}"
-            )
-        if self.width % (4 * self.heads):
-            raise ConfigError(f"width {self.width} is no multiple of 4 times {self.heads} heads")
+        check_blocks(self.width, self.depth, self.heads)
         if self.sample_size % self.patch_size:
             raise ConfigError(
                 f"latents of {self.sample_size} do not divide into patches of {self.patch_size}"

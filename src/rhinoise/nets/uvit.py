@@ -16,7 +16,14 @@ from torch import Tensor, nn
 from rhinoise.core.errors import ConfigError
 from rhinoise.core.shapes import Latents, TextEmbedding, Times
 from rhinoise.nets.layers import TimeEmbedding, time_features, zeroed
-from rhinoise.nets.transformer import TIME_FEATURES, Block, TransformerConfig, modulated, rotary_table
+from rhinoise.nets.transformer import (
+    TIME_FEATURES,
+    Block,
+    TransformerConfig,
+    check_blocks,
+    modulated,
+    rotary_table,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,13 +51,7 @@ class UViTConfig:
     mlp_ratio: int = 4
 
     def __post_init__(self) -> None:
-        if min(self.width, self.depth, self.heads) < 1:
-            raise ConfigError(
-                "width, depth and heads of a transformer are 1 or more, not "
-                f"{self.width}, {self.depth} and {self.heads}"
-            )
-        if self.width % (4 * self.heads):
-            raise ConfigError(f"width {self.width} is no multiple of 4 times {self.heads} heads")
+        check_blocks(self.width, self.depth, self.heads)
         if self.sample_size % 2:
             raise ConfigError(f"latents of {self.sample_size} cannot be halved: take an even size")
 
