@@ -19,7 +19,8 @@ from rhinoise.storage.run_folder import RunFolder
 from rhinoise.training.tasks import AutoencoderLosses
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
 from rhinoise.workflows.stages import Clock
-from rhinoise.workflows.train import GLANCES, TrainRequest, train
+from rhinoise.workflows.train import TrainRequest, train
+from rhinoise.workflows.training import GLANCES
 
 
 def trained(source: Path, out: Path, recipe: Recipe) -> list[Event]:

@@ -25,7 +25,7 @@ from rhinoise.training.tasks import AutoencoderLosses
 from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.generate import followed
 from rhinoise.workflows.paths import open_model
-from rhinoise.workflows.train import TrainRequest, read_pictures
+from rhinoise.workflows.pictures import read_pictures
 
 MOST = 512
 """Pictures that are measured at most: more would move the means little."""
@@ -90,9 +90,7 @@ def evaluate(request: EvaluateRequest) -> Generator[Event, None, Scores]:
     model = open_model(run.root, request.precision)
     record = run.record()
     recipe = from_json(Recipe, record["recipe"])
-    pictures = yield from read_pictures(
-        run, TrainRequest(source=record["source"], out=run.root, recipe=recipe)
-    )
+    pictures = yield from read_pictures(run, record["source"], recipe)
     judged, held_out = pictures.judged[:MOST], len(pictures.held_out) > 0
     if not held_out:
         yield Said("no pictures are held out of so small a set: these are scores on what it was trained on")

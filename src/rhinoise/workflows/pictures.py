@@ -1,0 +1,69 @@
+"""The pictures of a training: read, prepared once, split, and their captions."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+
+from rhinoise.core.files import cache_folder
+from rhinoise.data.dataset import split
+from rhinoise.data.pixels import Preparation, Prepared, preparing
+from rhinoise.data.sources import open_dataset
+from rhinoise.recipes.recipe import Recipe
+from rhinoise.storage.run_folder import RunFolder
+from rhinoise.training.batches import Captions
+from rhinoise.workflows.events import Event, Progress, Said
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """The prepared pictures, their captions, and which are held out."""
+
+    prepared: Prepared
+    captions: Captions
+    train: Int[np.ndarray, "m"]
+    held_out: Int[np.ndarray, "k"]
+
+    @property
+    def judged(self) -> Int[np.ndarray, "k"]:
+        """What scores are measured on: the held-out ones, or all of a set too small to hold any out."""
+        return self.held_out if len(self.held_out) else self.train
+
+    def first_captions(self, indices: Int[np.ndarray, "k"]) -> list[str]:
+        """The first caption of each of these pictures."""
+        return [self.captions.rows[row] for row in self.captions.first[indices]]
+
+
+def read_pictures(run: RunFolder, source: str, recipe: Recipe) -> Generator[Event, None, Pictures]:
+    """Open the source, decode every picture once, say what was skipped, split."""
+    data = recipe.data
+    yield Said(f"reading the pictures of {source}")
+    dataset = open_dataset(source, captions=data.captions, caption_lines=data.caption_lines)
+    preparation = Preparation(size=recipe.size, fit=data.fit, background=data.background)
+    work = preparing(dataset, preparation, cache_folder() / "pictures")
+    while True:
+        try:
+            seen = next(work)
+        except StopIteration as end:
+            prepared: Prepared = end.value
+            break
+        yield Progress(stage="pictures", done=seen.done, total=seen.total, unit="picture")
+    skipped = prepared.dataset.skipped
+    examples = prepared.dataset.examples
+    train_part, held_out = split(prepared.dataset, data.held_out)
+    yield Said(
+        f"{len(examples)} pictures, {len(held_out)} of them held out"
+        + (f"; {len(skipped)} skipped, see {run.root / 'skipped.csv'}" if skipped else "")
+    )
+    return Pictures(
+        prepared=prepared,
+        captions=Captions.of([example.captions for example in examples]),
+        train=np.array(train_part),
+        held_out=np.array(held_out, dtype=np.int64),
+    )
+
+
+def spread(indices: Int[np.ndarray, "m"], count: int) -> Int[np.ndarray, "k"]:
+    """At most `count` of these pictures, evenly from first to last."""
+    return indices[np.linspace(0, len(indices) - 1, min(count, len(indices))).astype(int)]
