@@ -6,11 +6,15 @@ from pathlib import Path
 
 from rhinoise.core.errors import ConfigError, DataError
 from rhinoise.core.files import cache_folder
+from rhinoise.data.composed import open_composed
 from rhinoise.data.dataset import Dataset
 from rhinoise.data.emoji import open_emoji
 from rhinoise.data.folder import has_pictures, open_folder
 
-DATASETS: dict[str, Callable[[], Dataset]] = {"emoji": open_emoji}
+DATASETS: dict[str, Callable[[], Dataset]] = {
+    "emoji": open_emoji,
+    "emoji_composed": open_composed,
+}
 """Data sets by name; a folder of the same name is asked for as ./emoji."""
 
 SHARDS = (".tar", ".parquet")

@@ -1,0 +1,234 @@
+"""The embedded set, enriched: several captions a picture, and pictures made along with their words.
+
+One short name per picture is a lookup table, not a language. Here the same subject is met in other colours
+("a purple rhinoceros"), mirrored, small and in other places, and beside another one ("a rhinoceros and a
+chair"), so that colour, subject, style and place can be learnt apart and put together anew. All of that is
+drawn from the pictures of `emoji` that are learnt from; its held-out ones are here too, and held out.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from rhinoise.core.images import Colour
+from rhinoise.core.random import generator
+from rhinoise.data.colours import PAINTS, Paint, differ, main_paint, painted
+from rhinoise.data.dataset import Dataset, Example, split
+from rhinoise.data.emoji import DEFAULT_SIZE, LICENCES, MODEL_LICENCE, open_emoji, short_names
+
+GLANCE = 32
+"""Pixels a side at which a drawing's main paint is looked up."""
+
+PAINTABLE = {
+    "Activities",
+    "Animals & Nature",
+    "Food & Drink",
+    "Objects",
+    "Smileys & Emotion",
+    "Symbols",
+    "Travel & Places",
+}
+"""Groups whose pictures are still what they are called in another colour: not flags, not people."""
+
+MIRRORED = {"Animals & Nature", "Food & Drink", "Travel & Places"}
+"""Groups that hold next to no letters and no hands."""
+
+PLACES: dict[str, tuple[float, float]] = {
+    "left": (0.0, 0.5),
+    "right": (1.0, 0.5),
+    "top": (0.5, 0.0),
+    "bottom": (0.5, 1.0),
+    "centre": (0.5, 0.5),
+}
+"""Place => where a small picture stands in the room that is left, across and down, from 0 to 1."""
+
+SMALL = 0.5
+"""Side of a small picture, as a part of the whole."""
+
+PARTS = {"mirrored": 0.5, "placed": 0.4, "paired": 0.6}
+"""Of the pictures that can be made so, the part that is; recoloured are all that can be, once each."""
+
+Draw = Callable[[int, Colour], Image.Image]
+"""(pixels a side, background) => an RGB picture."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A picture of the set: what is known of it, and how it is drawn."""
+
+    example: Example
+    draw: Draw
+
+
+def open_composed() -> Dataset:
+    """About 9,000 pictures: `emoji` with richer captions, and what is made from its training part.
+
+    Tags: those of `emoji`, and `kind` (original, recoloured, mirrored, placed, paired), `place` (a name in
+    PLACES), `count` ("1", "2"), `colour` where it was painted, `other`, the second subject of a pair.
+    """
+    works = _works()
+
+    def read(index: int, size: int | None, background: Colour) -> Image.Image:
+        return works[index].draw(size or DEFAULT_SIZE, background)
+
+    return Dataset(
+        name="emoji_composed",
+        examples=tuple(work.example for work in works),
+        read=read,
+        licences=LICENCES,
+        model_licence=MODEL_LICENCE,
+    )
+
+
+def placed(picture: Draw, place: str) -> Draw:
+    """The picture, small, at a place."""
+    across, down = PLACES[place]
+
+    def drawn(size: int, background: Colour) -> Image.Image:
+        side = round(SMALL * size)
+        sheet = Image.new("RGB", (size, size), background)
+        sheet.paste(picture(side, background), (round(across * (size - side)), round(down * (size - side))))
+        return sheet
+
+    return drawn
+
+
+def paired(left: Draw, right: Draw) -> Draw:
+    """Two pictures side by side."""
+
+    def drawn(size: int, background: Colour) -> Image.Image:
+        side = size // 2
+        sheet = Image.new("RGB", (size, size), background)
+        for number, picture in enumerate((left, right)):
+            sheet.paste(picture(side, background), (number * (size - side), (size - side) // 2))
+        return sheet
+
+    return drawn
+
+
+def recoloured(picture: Draw, paint: Paint, colour: str) -> Draw:
+    """The picture with its main paint in another colour."""
+
+    def drawn(size: int, background: Colour) -> Image.Image:
+        pixels = np.asarray(picture(size, background))
+        return Image.fromarray(painted(pixels, paint, PAINTS[colour]))
+
+    return drawn
+
+
+def mirrored(picture: Draw) -> Draw:
+    """The picture as in a mirror."""
+    return lambda size, background: ImageOps.mirror(picture(size, background))
+
+
+def article(words: str) -> str:
+    """ "rhinoceros" => "a rhinoceros", "apple" => "an apple"."""
+    return f"{'an' if words[:1] in 'aeiou' else 'a'} {words}"
+
+
+@cache
+def _works() -> tuple[Work, ...]:
+    base = open_emoji()
+    paints = [main_paint(np.asarray(base.picture(index, GLANCE))) for index in range(len(base))]
+    return (*_originals(base, paints), *_made(base, paints))
+
+
+def _originals(base: Dataset, paints: Sequence[Paint | None]) -> Iterator[Work]:
+    """Every picture of `emoji`, with captions from what Unicode and the picture hold."""
+    names = short_names()
+    for index, example in enumerate(base.examples):
+        tags, paint = example.tags, paints[index]
+        subject, style = tags["subject"], tags["style"]
+        coloured = subject
+        if paint is not None and tags["group"] in PAINTABLE and not _names_a_colour(subject):
+            coloured = f"{paint.word} {subject}"
+        others = [name for name in names.get(example.name.split("/")[1], ()) if name != subject]
+        captions = (
+            f"{subject}, {style} style",
+            f"{article(subject)}, {style} style",
+            f"{article(coloured)}, {style} style",
+            f"{others[0] if others else subject}, {tags['group'].lower()}, {style} style",
+            article(subject),
+        )
+        more = {"kind": "original", "place": "centre", "count": "1"}
+        yield Work(replace(example, captions=captions, tags=dict(tags) | more), _drawing(base, index))
+
+
+def _made(base: Dataset, paints: Sequence[Paint | None]) -> Iterator[Work]:
+    """What is made from the pictures that are learnt from; by chance, the same at every call."""
+    train = split(base)[0]
+    together = [
+        index
+        for index in train
+        if base.examples[index].tags["group"] in PAINTABLE and _short(base.examples[index])
+    ]
+    for index in train:
+        example, draw = base.examples[index], _drawing(base, index)
+        tags, paint = example.tags, paints[index]
+        subject, style = tags["subject"], tags["style"]
+        chance = torch.rand(8, generator=generator("composed", example.name)).tolist()
+        if tags["group"] in PAINTABLE and paint is not None and not _names_a_colour(subject):
+            colours = [name for name in PAINTS if differ(paint, name)]
+            colour = colours[int(chance[0] * len(colours))]
+            words = f"{colour} {subject}"
+            yield Work(
+                _example(example, f"recoloured {colour}", words, kind="recoloured", colour=colour),
+                recoloured(draw, paint, colour),
+            )
+        if tags["group"] in MIRRORED and chance[1] < PARTS["mirrored"]:
+            words = f"{subject} in a mirror"
+            yield Work(_example(example, "mirrored", words, kind="mirrored"), mirrored(draw))
+        if index in together and chance[2] < PARTS["placed"]:
+            place = list(PLACES)[int(chance[3] * len(PLACES))]
+            words = f"small {subject}" + ("" if place == "centre" else f" {_at(place)}")
+            yield Work(
+                _example(example, f"placed {place}", words, kind="placed", place=place), placed(draw, place)
+            )
+        if index in together and chance[4] < PARTS["paired"]:
+            same = [i for i in together if base.examples[i].tags["style"] == style and i != index]
+            other = same[int(chance[5] * len(same))]
+            second = base.examples[other].tags["subject"]
+            words = f"{subject} and {article(second)}"
+            made = _example(
+                example,
+                f"paired {base.examples[other].digest}",
+                words,
+                kind="paired",
+                count="2",
+                other=second,
+            )
+            yield Work(made, paired(draw, _drawing(base, other)))
+
+
+def _example(base: Example, what: str, words: str, **tags: str) -> Example:
+    """A picture made from `base`, on its side of the split."""
+    style = base.tags["style"]
+    return replace(
+        base,
+        name=f"{base.name} {what}",
+        captions=(f"{article(words)}, {style} style", f"{words}, {style} style"),
+        digest=hashlib.sha256(f"{base.digest} {what}".encode()).hexdigest(),
+        tags=dict(base.tags) | {"place": "centre", "count": "1"} | tags,
+    )
+
+
+def _drawing(base: Dataset, index: int) -> Draw:
+    return lambda size, background: base.picture(index, size, background)
+
+
+def _at(place: str) -> str:
+    return f"on the {place}" if place in ("left", "right") else f"at the {place}"
+
+
+def _names_a_colour(subject: str) -> bool:
+    return any(word in subject.split() for word in (*PAINTS, "black", "white", "grey"))
+
+
+def _short(example: Example) -> bool:
+    """Whether two such names fit into a caption."""
+    return len(example.tags["subject"].split()) <= 2
