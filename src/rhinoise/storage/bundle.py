@@ -23,6 +23,7 @@ from rhinoise.core.files import read_json, replacing_folder, sha256, write_json
 from rhinoise.diffusion.predictions import PREDICTIONS
 from rhinoise.diffusion.schedules import ScheduleConfig
 from rhinoise.nets.autoencoder import Autoencoder, CentredAutoencoder, IdentityAutoencoder, IdentityConfig
+from rhinoise.nets.on_disk import Weights, on_disk
 from rhinoise.nets.patch_autoencoder import PatchAutoencoder, PatchAutoencoderConfig
 from rhinoise.nets.text import FrozenTextEncoder, TextEncoder
 from rhinoise.nets.transformer import Transformer, TransformerConfig
@@ -125,18 +126,20 @@ LAYOUTS: dict[type[nn.Module], Layout] = {
 """Every class that a model folder can hold, text encoders aside, which transformers writes."""
 
 
-def save(folder: Path, bundle: Bundle) -> None:
-    """Write a model folder; an older one there is replaced only when the new one is complete."""
+def save(folder: Path, bundle: Bundle, kind: Weights = "fp32") -> None:
+    """Write a model folder, its weights in the type of `kind`.
+
+    An older one there is replaced only when the new one is complete.
+    """
     with replacing_folder(folder) as new:
         index: dict[str, Any] = {}
         for part in (bundle.autoencoder, bundle.network):
             layout = LAYOUTS[type(part)]
             config, weights = layout.write(part)
             write_json(new / layout.folder / "config.json", {"_class_name": layout.name} | config)
-            kept = {name: weight.detach().cpu().contiguous() for name, weight in weights.items()}
-            save_file(kept, new / layout.folder / WEIGHTS, metadata={"format": "pt"})
+            save_file(on_disk(weights, kind), new / layout.folder / WEIGHTS, metadata={"format": "pt"})
             index[layout.folder] = [layout.library, layout.name]
-        bundle.text_encoder.save(new)
+        bundle.text_encoder.save(new, kind)
         trained_here = isinstance(bundle.text_encoder, TextEncoder)
         index["text_encoder"] = ["transformers", "CLIPTextModel" if trained_here else "AutoModel"]
         index["tokenizer"] = ["transformers", "CLIPTokenizer" if trained_here else "AutoTokenizer"]

@@ -18,6 +18,7 @@ from rhinoise.core.errors import ConfigError, ModelFolderError
 from rhinoise.core.files import read_json, write_json
 from rhinoise.core.shapes import TextEmbedding
 from rhinoise.nets.fingerprint import fingerprint
+from rhinoise.nets.on_disk import Weights, on_disk
 from rhinoise.nets.text.tokenizer import (
     SMALLEST_VOCABULARY,
     load_tokenizer,
@@ -153,16 +154,15 @@ class TextEncoder(nn.Module):
         """Captions => TextEmbedding, with gradients."""
         return self(self.tokenize(captions))
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, kind: Weights = "fp32") -> None:
         """Write `folder`/tokenizer and `folder`/text_encoder, as diffusers lays them out."""
         save_tokenizer(self.tokenizer, folder / "tokenizer")
         to = folder / "text_encoder"
         write_json(to / "config.json", self.model.config.to_diff_dict())
         weights = {
-            PREFIX + name.removeprefix(PREFIX): weight.contiguous()
-            for name, weight in self.model.state_dict().items()
+            PREFIX + name.removeprefix(PREFIX): weight for name, weight in self.model.state_dict().items()
         }
-        save_file(weights, to / "model.safetensors", metadata={"format": "pt"})
+        save_file(on_disk(weights, kind), to / "model.safetensors", metadata={"format": "pt"})
 
     @classmethod
     def load(cls, folder: Path) -> "TextEncoder":

@@ -15,6 +15,7 @@ from rhinoise.core.errors import MissingPackageError, ModelFolderError, UnknownN
 from rhinoise.core.files import sha256
 from rhinoise.core.shapes import TextEmbedding
 from rhinoise.nets.fingerprint import fingerprint
+from rhinoise.nets.on_disk import Weights, on_disk
 from rhinoise.nets.text.tokenizer import rules, too_long
 from rhinoise.nets.text.weights import safe_weights
 
@@ -123,11 +124,12 @@ class FrozenTextEncoder(nn.Module):
         pooled = einsum(tokens, "b l d -> b d") / mask.sum(dim=1, keepdim=True)
         return TextEmbedding(tokens=tokens, mask=mask.bool(), pooled=pooled)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, kind: Weights = "fp32") -> None:
         """Write `folder`/tokenizer and `folder`/text_encoder under their own class names."""
         with _quiet():
             self.tokenizer.save_pretrained(folder / "tokenizer")
-            self.model.save_pretrained(folder / "text_encoder")
+            weights = on_disk(self.model.state_dict(), kind)
+            self.model.save_pretrained(folder / "text_encoder", state_dict=weights)
 
     @classmethod
     def load(cls, folder: Path) -> "FrozenTextEncoder":
