@@ -6,7 +6,13 @@ from typing import Annotated
 import typer
 
 from rhinoise.cli.sentences import Resumable, Verbs
-from rhinoise.workflows.defaults import DEFAULT_RECIPE, DEFAULT_SIZE, DEFAULT_STRENGTH, DEFAULT_TIMES
+from rhinoise.workflows.defaults import (
+    DEFAULT_MODEL,
+    DEFAULT_RECIPE,
+    DEFAULT_SIZE,
+    DEFAULT_STRENGTH,
+    DEFAULT_TIMES,
+)
 
 app = typer.Typer(
     name="rhinoise",
@@ -18,7 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Model = Annotated[Path, typer.Option("--model", help="A run of `rhinoise train`, or a model folder.")]
+Model = Annotated[str, typer.Option("--model", help="bundled, a run of `rhinoise train`, or a model folder.")]
 Seed = Annotated[int, typer.Option(help="One seed, one picture.")]
 Steps = Annotated[int | None, typer.Option(help="Sampler steps; the model's own number when not given.")]
 Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
@@ -107,7 +113,7 @@ def train(
 )
 def generate(
     prompts: Annotated[list[str], typer.Argument(metavar="PROMPT...", help="What to draw.")],
-    model: Model,
+    model: Model = DEFAULT_MODEL,
     out: Annotated[Path, typer.Option(help="A folder; or a .png, for a single picture.")] = Path("pictures"),
     count: Annotated[int, typer.Option(help="Pictures per prompt.")] = 1,
     seed: Seed = 0,
@@ -139,6 +145,9 @@ def generate(
     ] = False,
     fit: Fit = "pad",
     precision: Precision = "auto",
+    few_steps: Annotated[
+        bool, typer.Option("--few-steps", help="Draw in a few steps, with what `rhinoise distil` made.")
+    ] = False,
 ) -> None:
     """Draw pictures from prompts, from a picture, or inside a mask."""
     from rhinoise.cli.render import show
@@ -167,6 +176,7 @@ def generate(
                 paste=paste,
                 fit=fit,
                 precision=precision,
+                few_steps=few_steps,
             )
         )
     )
@@ -193,7 +203,7 @@ def forward(
 )
 def reconstruct(
     image: Annotated[Path, typer.Argument(help="Any picture.")],
-    model: Model,
+    model: Model = DEFAULT_MODEL,
     strength: Annotated[float, typer.Option(help="How far it is noised, above 0 to 1.")] = DEFAULT_STRENGTH,
     count: Annotated[
         int, typer.Option(help="How often it is denoised, each time from other noise.")
@@ -226,6 +236,38 @@ def reconstruct(
             )
         )
     )
+
+
+@app.command(epilog="Example: rhinoise distil runs/emoji --minutes 10")
+def distil(
+    run: Annotated[Path, typer.Argument(help="A run of `rhinoise train` that has a model.")],
+    minutes: Annotated[float | None, typer.Option(help="The budget in minutes.")] = None,
+    images: Annotated[int | None, typer.Option(help="The budget in pictures that are learnt from.")] = None,
+    steps: Annotated[int | None, typer.Option(help="How few steps.")] = None,
+    guidance: Annotated[
+        float | None, typer.Option(help="Guidance to learn; the model's own when not given.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Any other setting: a.b=c; repeatable.")
+    ] = None,
+) -> None:
+    """Make a second model of a run, that draws in a few steps: `rhinoise generate --few-steps`."""
+    from rhinoise.cli.render import interruptible, show
+    from rhinoise.workflows.choose import choose_distillation
+    from rhinoise.workflows.distil import DistilRequest
+    from rhinoise.workflows.distil import distil as work
+
+    config = choose_distillation(
+        minutes=minutes,
+        images=images,
+        settings={"steps": steps, "guidance": guidance},
+        assignments=set_ or (),
+    )
+    try:
+        with interruptible() as interrupt:
+            show(work(DistilRequest(run=run, config=config)), interrupt)
+    except KeyboardInterrupt:
+        raise Resumable from None
 
 
 @app.command(epilog="Example: rhinoise evaluate runs/emoji")

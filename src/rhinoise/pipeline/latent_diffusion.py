@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rhinoise.core.backend import Precision, best_device, float_type, tune_allocator
 from rhinoise.core.config import from_json, to_json
-from rhinoise.core.random import INITIAL, noise_source
+from rhinoise.core.random import INITIAL, NoiseSource, noise_source
 from rhinoise.core.shapes import Images, Latents, TextEmbedding
 from rhinoise.diffusion.guidance import guided, inpainted
 from rhinoise.diffusion.level import Denoise, NoiseLevel, Schedule
@@ -28,6 +28,7 @@ from rhinoise.pipeline.denoiser import Denoiser
 from rhinoise.pipeline.request import GenerateRequest, SamplingConfig
 from rhinoise.storage import bundle
 from rhinoise.storage.bundle import Bundle
+from rhinoise.storage.bundled import model_folder
 
 BATCH = 16
 """Pictures drawn at a time."""
@@ -76,8 +77,11 @@ class LatentDiffusion:
 
     @classmethod
     def load(cls, folder: Path | str, *, precision: Precision = "auto") -> "LatentDiffusion":
-        """Open a model folder, or a run folder that holds one; ModelFolderError says what is wrong."""
-        folder = Path(folder)
+        """Open a model folder, a run folder that holds one, or "bundled", the model of the package.
+
+        ModelFolderError says what is wrong.
+        """
+        folder = model_folder(folder)
         inside = folder / "model"
         return cls.of(bundle.load(inside if inside.is_dir() else folder), precision=precision)
 
@@ -120,19 +124,21 @@ class LatentDiffusion:
         visited = levels(self.schedule, steps, spacing=spacing, start=request.strength)
         return [level.to(self.device) for level in visited]
 
+    def noise(self, request: GenerateRequest) -> Latents:
+        """What drawing starts from where there is no picture to start from."""
+        return self.schedule(torch.ones(1)).to(self.device).std * self._fresh(request)(INITIAL)
+
     @torch.no_grad()
     def steps(self, request: GenerateRequest, prompts: Sequence[str] = ()) -> Iterator[Step]:
         """Draw the request's pictures as one batch, a Step after each step of the sampler.
 
         `prompts`, one per picture, take the place of the request's own.
         """
-        shape = self.latent_shape(self.size)
-        images = range(request.first, request.first + request.count)
-        noise = noise_source(request.seed, images, shape, self.device)
+        noise = self._fresh(request)
         visited = self.levels(request)
         denoise = self._denoise(request, prompts or [request.prompt] * request.count)
         if request.image is None:
-            x = self.schedule(torch.ones(1)).to(self.device).std * noise(INITIAL)
+            x = self.noise(request)
         else:
             original = self.encode(request.image).expand(request.count, -1, -1, -1)
             x = visited[0].add_noise(original, noise(INITIAL))
@@ -158,6 +164,11 @@ class LatentDiffusion:
             return images
         original = request.image if request.paste else self.decode(self.encode(request.image))
         return torch.lerp(original.to(images), images, request.mask.to(images))
+
+    def _fresh(self, request: GenerateRequest) -> NoiseSource:
+        """Noise for every step, each picture its own."""
+        images = range(request.first, request.first + request.count)
+        return noise_source(request.seed, images, self.latent_shape(self.size), self.device)
 
     def _last(self, request: GenerateRequest, prompts: Sequence[str] = ()) -> Latents:
         *_, last = self.steps(request, prompts)

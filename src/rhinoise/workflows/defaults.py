@@ -1,5 +1,8 @@
 """What is done when nothing is said; told by the command line too, so nothing heavy is imported here."""
 
+from rhinoise.storage.bundled import BUNDLED
+
+DEFAULT_MODEL = BUNDLED
 DEFAULT_RECIPE = "lean"
 DEFAULT_SIZE = 64
 """Pixels a side."""

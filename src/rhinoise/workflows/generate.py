@@ -18,7 +18,7 @@ from rhinoise.diffusion.samplers import Step
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion, batches
 from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.storage.provenance import EDITED, GENERATED, parameters_text, write_png
-from rhinoise.workflows.defaults import DEFAULT_STRENGTH
+from rhinoise.workflows.defaults import DEFAULT_MODEL, DEFAULT_STRENGTH
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
 from rhinoise.workflows.paths import (
     BLACK,
@@ -40,9 +40,9 @@ NAME_LENGTH = 50
 class DrawRequest:
     """What to draw with which model, and where to; None takes the model's own default."""
 
-    model: Path
-    """A run, or a model folder."""
     prompts: tuple[str, ...]
+    model: Path | str = DEFAULT_MODEL
+    """A run, a model folder, or "bundled"."""
     out: Path = Path("pictures")
     """A folder; or a .png, for a single picture."""
     negative: str = ""
@@ -65,6 +65,8 @@ class DrawRequest:
     fit: str = "pad"
     """How `image` becomes square: pad or crop."""
     precision: str = "auto"
+    few_steps: bool = False
+    """Draw with what `distil` made of the model."""
 
 
 def generate(request: DrawRequest) -> Generator[Event, None, None]:
@@ -78,7 +80,7 @@ def generate(request: DrawRequest) -> Generator[Event, None, None]:
     check_targets(targets, request.image, request.mask)
     picture = None if request.image is None else read_picture(request.image)
     mask = yield from _open_mask(request, picture)
-    model = open_model(request.model, request.precision)
+    model = open_model(request.model, request.precision, few_steps=request.few_steps)
     _check_size(request.size, model.size)
     if picture is not None:
         asked = [_started(one, picture, mask, request, model.size) for one in asked]

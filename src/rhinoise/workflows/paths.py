@@ -11,6 +11,7 @@ from rhinoise.core.backend import Precision
 from rhinoise.core.errors import ConfigError, ModelFolderError, PictureError, RunFolderError, UnknownNameError
 from rhinoise.core.images import FORMATS, WHITE, Colour, Fit, open_picture, square
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
+from rhinoise.storage.bundled import model_folder
 from rhinoise.storage.provenance import is_own
 from rhinoise.storage.run_folder import RunFolder
 
@@ -18,8 +19,8 @@ BLACK = (0, 0, 0)
 OTHER_ENDINGS = {f".{name.lower()}" for name in (*FORMATS, "JPG", "TIF")} - {".png"}
 
 
-def open_model(folder: Path, precision: str = "auto") -> LatentDiffusion:
-    """The model of a run, or of a model folder.
+def open_model(folder: Path | str, precision: str = "auto", *, few_steps: bool = False) -> LatentDiffusion:
+    """The model of a run, of a model folder, or "bundled"; with `few_steps` the one distilled from it.
 
     Raises:
         ModelFolderError: there is none; a run that has not come so far is told how to go on.
@@ -27,11 +28,14 @@ def open_model(folder: Path, precision: str = "auto") -> LatentDiffusion:
     """
     for known in get_args(Precision):
         if precision == known:
-            return LatentDiffusion.load(_model_folder(folder), precision=known)
+            place = find_model(folder)
+            return LatentDiffusion.load(_few_steps(place) if few_steps else place, precision=known)
     raise UnknownNameError("precision", precision, get_args(Precision))
 
 
-def _model_folder(folder: Path) -> Path:
+def find_model(name: Path | str) -> Path:
+    """The run or model folder that `name` means; ModelFolderError when it is none that could be opened."""
+    folder = model_folder(name)
     if not folder.is_dir():
         raise ModelFolderError(
             f"{_missing(folder, 'model folder')}; wanted a run of `rhinoise train`, or a model folder"
@@ -44,6 +48,16 @@ def _model_folder(folder: Path) -> Path:
             f"(rhinoise train {source} --out {folder} ...)"
         )
     return folder
+
+
+def _few_steps(folder: Path) -> Path:
+    distilled = RunFolder(folder).few_steps
+    if not distilled.is_dir():
+        raise ModelFolderError(
+            f"{folder} has no model for few steps: make one of a run with rhinoise distil {folder}, "
+            "or leave --few-steps out"
+        )
+    return distilled
 
 
 def read_picture(path: Path) -> Image.Image:

@@ -23,7 +23,7 @@ from rhinoise.evaluation.metrics import psnr, ssim
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion, batches
 from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.storage.provenance import write_png
-from rhinoise.workflows.defaults import DEFAULT_STRENGTH, DEFAULT_TIMES
+from rhinoise.workflows.defaults import DEFAULT_MODEL, DEFAULT_STRENGTH, DEFAULT_TIMES
 from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.generate import followed, how, provenance, resolved
 from rhinoise.workflows.paths import check_targets, open_model, output_folder, read_picture, squared
@@ -36,9 +36,9 @@ SHOWN = 192
 class ReconstructRequest:
     """Which picture, how far it is noised, and how often it is brought back."""
 
-    model: Path
-    """A run, or a model folder."""
     image: Path
+    model: Path | str = DEFAULT_MODEL
+    """A run, a model folder, or "bundled"."""
     out: Path = Path("reconstruction")
     strength: float = DEFAULT_STRENGTH
     count: int = DEFAULT_TIMES
