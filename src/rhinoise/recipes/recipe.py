@@ -17,6 +17,7 @@ from rhinoise.nets.transformer import TransformerConfig
 from rhinoise.nets.unet import UNetConfig
 from rhinoise.nets.uvit import UViTConfig
 from rhinoise.pipeline.request import SamplingConfig
+from rhinoise.training.distillation import DistillationConfig
 from rhinoise.training.fit import FitConfig
 from rhinoise.training.tasks import AutoencoderLosses, TextTraining
 
@@ -105,6 +106,8 @@ class Recipe:
     fit_denoiser: FitConfig
     shares: Shares
     sampling: SamplingConfig
+    distillation: DistillationConfig | None = None
+    """A last stage, with a budget of its own: a second model that draws in a few steps."""
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -4,6 +4,7 @@ recipe.json  the data source and the whole recipe      log.jsonl    a line per s
 plan.json    steps per stage, once they are decided    skipped.csv  pictures left out, and why
 samples/     pictures drawn along the way              state/       checkpoints and finished stages
 model/       the model so far, then the model          lock         held while a training is at work
+few_steps/   a model distilled from it, where asked for
 """
 
 import csv
@@ -17,6 +18,8 @@ from typing import Any
 from rhinoise.core.errors import RunFolderError
 from rhinoise.core.files import read_json, replacing, write_json, write_text
 
+FEW_STEPS = "few_steps"
+"""The folder of a distilled model, beside the one it comes from."""
 STEPS = " steps"
 """What the names of decided numbers of steps end with in the plan."""
 
@@ -31,6 +34,11 @@ class RunFolder:
     def model(self) -> Path:
         """The model folder."""
         return self.root / "model"
+
+    @property
+    def few_steps(self) -> Path:
+        """The folder of the model that was distilled from it."""
+        return self.root / FEW_STEPS
 
     @property
     def samples(self) -> Path:
@@ -99,6 +107,11 @@ class RunFolder:
     def note(self, name: str, value: Any) -> None:
         """Write a value into the plan."""
         write_json(self.root / "plan.json", self.plan() | {name: value})
+
+    def forget(self, stage: str) -> None:
+        """Take everything of one stage out of the plan."""
+        kept = {name: value for name, value in self.plan().items() if name.split()[0] != stage}
+        write_json(self.root / "plan.json", kept)
 
     def recall(self, name: str, decide: Callable[[], Any]) -> Any:
         """The value that was decided under this name, or decided now and kept for good."""

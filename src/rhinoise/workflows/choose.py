@@ -10,6 +10,7 @@ from rhinoise.core.config import overridden
 from rhinoise.core.errors import ConfigError, UnknownNameError
 from rhinoise.core.images import Colour
 from rhinoise.recipes import RECIPES, Recipe
+from rhinoise.training.distillation import DistillationConfig
 from rhinoise.workflows.defaults import DEFAULT_RECIPE, DEFAULT_SIZE
 
 
@@ -40,6 +41,18 @@ def choose(
         raise UnknownNameError("recipe", name, RECIPES)
     changes = (*_budget(minutes, images), *_assignments(settings or {}), *assignments)
     return overridden(RECIPES[name](size), changes)
+
+
+def choose_distillation(
+    *,
+    minutes: float | None = None,
+    images: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    assignments: Iterable[str] = (),
+) -> DistillationConfig:
+    """A distillation, likewise."""
+    changes = (*_budget(minutes, images), *_assignments(settings or {}), *assignments)
+    return overridden(DistillationConfig(), changes)
 
 
 def colour(text: str) -> Colour:

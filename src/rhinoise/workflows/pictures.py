@@ -30,6 +30,14 @@ class Pictures:
         """What scores are measured on: the held-out ones, or all of a set too small to hold any out."""
         return self.held_out if len(self.held_out) else self.train
 
+    @property
+    def learnt(self) -> list[str]:
+        """Every caption of the pictures that are trained on."""
+        first, count = self.captions.first[self.train], self.captions.count[self.train]
+        return [
+            self.captions.rows[start + i] for start, own in zip(first, count, strict=True) for i in range(own)
+        ]
+
     def first_captions(self, indices: Int[np.ndarray, "k"]) -> list[str]:
         """The first caption of each of these pictures."""
         return [self.captions.rows[row] for row in self.captions.first[indices]]

@@ -40,6 +40,7 @@ from rhinoise.training.batches import CaptionedBatches, DenoisingBatches, ImageB
 from rhinoise.training.checkpoint import under
 from rhinoise.training.tasks import AutoencoderTask, ContrastiveTask, DenoisingTask
 from rhinoise.workflows.build import build_text_encoder, seeded
+from rhinoise.workflows.distil import distilled
 from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.pictures import Pictures, spread
 from rhinoise.workflows.plan import check_latents, check_room, check_text
@@ -97,6 +98,8 @@ class Training:
         if recipe.text_training == "contrastive" and isinstance(text_encoder, TextEncoder):
             yield from self.train_text_encoder(text_encoder)
         yield from self.train_denoiser(latents)
+        if recipe.distillation is not None:
+            yield from distilled(self.run, self.clock, recipe, recipe.distillation, self.pictures.learnt)
 
     # ------------------------------------------------------------------------------------------ autoencoder
 

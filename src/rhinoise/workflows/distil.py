@@ -1,0 +1,284 @@
+"""A trained model => one that draws in a few steps, in RUN/few_steps.
+
+the model draws trajectories => a copy of its network follows them in few steps => a second model folder
+
+The trajectories are kept in parts of CHUNK, each whole or not there, so that this too goes on where it was
+stopped; they are removed when the student is done.
+"""
+
+import copy
+import json
+import math
+import shutil
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from rhinoise.core.config import from_json, to_json
+from rhinoise.core.errors import PlanError, RunFolderError
+from rhinoise.core.files import digest, locked, replacing, sweep
+from rhinoise.core.images import grid, to_pil
+from rhinoise.data.dataset import split
+from rhinoise.data.sources import open_dataset
+from rhinoise.diffusion.level import NoiseLevel
+from rhinoise.diffusion.timesteps import levels
+from rhinoise.evaluation.metrics import psnr
+from rhinoise.pipeline.denoiser import Denoiser
+from rhinoise.pipeline.latent_diffusion import LatentDiffusion
+from rhinoise.pipeline.request import GenerateRequest, SamplingConfig
+from rhinoise.recipes import Recipe
+from rhinoise.storage.run_folder import RunFolder
+from rhinoise.training.batches import order
+from rhinoise.training.distillation import (
+    SAMPLER,
+    DistillationConfig,
+    DistillationTask,
+    TrajectoryBatches,
+)
+from rhinoise.training.fit import seconds_per_step
+from rhinoise.workflows.events import Event, Progress, Said, Wrote
+from rhinoise.workflows.paths import open_model
+from rhinoise.workflows.plan import LEAST_STEPS
+from rhinoise.workflows.stages import DONE, Clock, Stage, run_stage
+
+STAGE = "few_steps"
+KEY, PLANNED, DISTILLED = (f"{STAGE} {what}" for what in ("key", "plan", "done"))
+"""What the run's plan calls the distillation that it holds, its budget, and that it is done."""
+TEACHER = "dpmpp_2m"
+"""How the teacher draws: without fresh noise, so that a trajectory is a function of its start."""
+CHUNK = 32
+"""Trajectories that are drawn at a time, and kept in one file."""
+MOST_BYTES = 4 * 2**30
+"""Room that the trajectories take at most: with a larger budget each is followed more often."""
+FIRST = 2**32
+"""Index of the first picture that is learnt from: what people draw, and judge it by, has smaller ones."""
+SHOWN = 8
+"""Pictures in the figure that compares student and teacher."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistilRequest:
+    """Which trained run, and how."""
+
+    run: Path
+    config: DistillationConfig
+
+
+def distil(request: DistilRequest) -> Generator[Event, None, None]:
+    """Bring the model of a run down to a few steps; leaving saves, and the same call goes on from there."""
+    run = RunFolder(request.run)
+    record = run.record()
+    recipe = from_json(Recipe, record["recipe"])
+    with locked(run.root):
+        sweep(run.root)
+        captions = learnt_captions(record["source"], recipe)
+        yield from distilled(run, Clock(run), recipe, request.config, captions)
+
+
+def learnt_captions(source: str, recipe: Recipe) -> list[str]:
+    """Every caption that the model was trained on; the pictures themselves are not looked at."""
+    data = recipe.data
+    dataset = open_dataset(source, captions=data.captions, caption_lines=data.caption_lines)
+    train, _ = split(dataset, data.held_out)
+    return [caption for index in train for caption in dataset.examples[index].captions]
+
+
+def distilled(
+    run: RunFolder, clock: Clock, recipe: Recipe, config: DistillationConfig, captions: Sequence[str]
+) -> Generator[Event, None, None]:
+    """The stage, for the model that the run has."""
+    yield from Distillation(run, clock, config, recipe.seed, open_model(run.root), captions).stage()
+
+
+class Distillation:
+    """The stage, and what it needs."""
+
+    def __init__(
+        self,
+        run: RunFolder,
+        clock: Clock,
+        config: DistillationConfig,
+        seed: int,
+        teacher: LatentDiffusion,
+        captions: Sequence[str],
+    ) -> None:
+        self.run, self.clock, self.config, self.seed = run, clock, config, seed
+        self.teacher, self.captions, self.folder = teacher, captions, run.state(STAGE)
+        own = teacher.sampling
+        self.guidance = own.guidance if config.guidance is None else config.guidance
+        self.sampling = SamplingConfig(sampler=SAMPLER, spacing=own.spacing, steps=config.steps, guidance=1.0)
+        self.between = math.ceil(own.steps / config.steps)
+        """Steps of the teacher for one of the student's."""
+
+    def stage(self) -> Generator[Event, None, None]:
+        """All of it; what is done already with the same settings stays as it is."""
+        if self.claimed():
+            yield Said(f"{self.run.few_steps} is done already")
+            return
+        network = copy.deepcopy(self.teacher.parts.network).requires_grad_(True)
+        task = DistillationTask(Denoiser(network, self.teacher.denoiser.predicts), self.levels())
+        planned = self.run.recall(PLANNED, lambda: self.planned(task))
+        yield from self.draw_all(planned["parts"])
+        stage = Stage(
+            name=STAGE,
+            task=task,
+            batches=lambda steps: self.batches(planned["parts"]),
+            config=self.config.fit,
+            images=planned["images"],
+            seconds=lambda: 0.0,
+        )
+        yield from run_stage(self.run, self.clock, stage)
+        student = self.student(network)
+        student.save(self.run.few_steps)
+        yield Wrote(self.run.few_steps)
+        yield from self.compare(student)
+        self.run.note(DISTILLED, student.sampling.steps)
+        shutil.rmtree(self.folder)
+
+    def claimed(self) -> bool:
+        """Begin, or go on with what was begun; True when it is done.
+
+        RunFolderError while another distillation of this run is not finished.
+        """
+        key = digest(json.dumps(to_json(self.config)), self.teacher.facts["hash"], *self.captions)
+        plan = self.run.plan()
+        if plan.get(KEY) == key:
+            return DISTILLED in plan
+        if self.folder.is_dir():
+            raise RunFolderError(
+                f"another distillation of {self.run.root} is not finished: go on with the same command as "
+                f"before, or remove {self.folder}"
+            )
+        self.run.forget(STAGE)
+        self.run.note(KEY, key)
+        return False
+
+    # ------------------------------------------------------------------------------------------ teacher
+
+    def levels(self) -> list[NoiseLevel]:
+        """What the student visits; PlanError unless the teacher comes by there."""
+        many, few = (
+            levels(self.teacher.schedule, steps, spacing=self.sampling.spacing)
+            for steps in (self.between * self.config.steps, self.config.steps)
+        )
+        if any(abs(float(a.sigma - b.sigma)) > 1e-5 for a, b in zip(many[:: self.between], few, strict=True)):
+            raise PlanError(
+                f"with '{self.sampling.spacing}' spacing few steps and many do not meet: distil a model that "
+                "draws with --set sampling.spacing=uniform"
+            )
+        return few
+
+    def planned(self, task: DistillationTask) -> dict[str, int]:
+        """How many parts the teacher draws, and how many trajectories the student follows."""
+        config, room = self.config, MOST_BYTES // (2 * CHUNK * math.prod(self.shape()))
+        if config.images is not None:
+            parts = math.ceil(config.images / config.epochs / CHUNK)
+            return {"parts": min(parts, max(1, room)), "images": config.images}
+        assert config.minutes is not None
+        began = time.monotonic()
+        for _ in self.draw(0, 1):
+            pass
+        to_draw = time.monotonic() - began
+        to_follow = seconds_per_step(task, self.batches(1), config.fit) / config.fit.batch
+        seconds = 60 * config.minutes - (time.monotonic() - began) + to_draw
+        parts = min(int(seconds / (to_draw + config.epochs * CHUNK * to_follow)), max(1, room))
+        images = int((seconds - parts * to_draw) / to_follow)
+        if parts < 1 or images < LEAST_STEPS * config.fit.batch:
+            least = (to_draw + config.epochs * CHUNK * to_follow) / 60
+            raise PlanError(
+                f"{config.minutes:g} minutes are too few to distil: here {CHUNK} trajectories, followed "
+                f"{config.epochs:g} times, take {least:.1f}; give more --minutes"
+            )
+        return {"parts": parts, "images": images}
+
+    def draw_all(self, parts: int) -> Iterator[Event]:
+        """Those parts that are not there yet."""
+        if (self.folder / DONE).is_file():
+            return
+        for number in range(parts):
+            if not self.part(number).is_file():
+                yield from self.draw(number, parts)
+
+    @torch.no_grad()
+    def draw(self, number: int, parts: int) -> Iterator[Event]:
+        """Draw one part and write it."""
+        many = self.between * self.config.steps
+        request = GenerateRequest(
+            prompt="",
+            seed=self.seed,
+            first=FIRST + number * CHUNK,
+            count=CHUNK,
+            steps=many,
+            guidance=self.guidance,
+            sampler=TEACHER,
+        )
+        states = [self.teacher.noise(request)]
+        for done, step in enumerate(self.teacher.steps(request, self.told(number)), start=1):
+            if done % self.between == 0:
+                states.append(step.x)
+            yield Progress(stage="trajectories", done=number * many + done, total=parts * many)
+        with replacing(self.part(number)) as temporary, temporary.open("wb") as file:
+            np.save(file, torch.stack(states, dim=1).cpu().half().numpy())
+
+    def part(self, number: int) -> Path:
+        """The file of one part."""
+        return self.folder / f"trajectories-{number:05d}.npy"
+
+    def told(self, number: int) -> list[str]:
+        """The captions of one part."""
+        return [self.captions[row] for row in order(self.seed, len(self.captions), CHUNK, number)]
+
+    def shape(self) -> tuple[int, ...]:
+        """Of one trajectory: levels, channels, rows, columns."""
+        return self.config.steps + 1, *self.teacher.latent_shape(self.teacher.size)
+
+    def batches(self, parts: int) -> TrajectoryBatches:
+        """What the student follows."""
+        return TrajectoryBatches(
+            parts=[np.load(self.part(number), mmap_mode="r") for number in range(parts)],
+            captions=[caption for number in range(parts) for caption in self.told(number)],
+            embed=self.teacher.embed,
+            size=self.config.fit.batch,
+            seed=self.seed,
+        )
+
+    # ------------------------------------------------------------------------------------------ student
+
+    def student(self, network: nn.Module) -> LatentDiffusion:
+        """The trained network in its teacher's place."""
+        facts = {name: value for name, value in self.teacher.facts.items() if name != "hash"} | {
+            "sampling": to_json(self.sampling),
+            "distilled": {"from": self.teacher.facts["hash"], "guidance": self.guidance},
+        }
+        return LatentDiffusion.of(replace(self.teacher.parts, network=network, facts=facts))
+
+    def compare(self, student: LatentDiffusion) -> Iterator[Event]:
+        """Pictures of the teacher, of the teacher in as few steps, and of the student; how far they are."""
+        own = self.teacher.sampling
+        hurried = replace(self.teacher, sampling=replace(own, steps=self.config.steps))
+        shown = np.linspace(0, len(self.captions) - 1, min(SHOWN, len(self.captions))).astype(int)
+        prompts = [self.captions[row] for row in shown]
+        drawn = [torch.cat(list(model.illustrate(prompts))) for model in (self.teacher, hurried, student)]
+        near, nearer = (float(psnr(images, drawn[0]).mean()) for images in drawn[1:])
+        yield Said(
+            f"{self.config.steps} steps instead of {own.steps}: PSNR to the pictures of {own.steps} steps "
+            f"{nearer:.1f} dB, without distilling {near:.1f} dB"
+        )
+        labels = [
+            f"{model}: {prompt}"
+            for model in (
+                f"{own.steps} steps",
+                f"{self.config.steps} steps",
+                f"{self.config.steps} distilled",
+            )
+            for prompt in prompts
+        ]
+        path = self.run.samples / "few_steps.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        grid(to_pil(torch.cat(drawn)), len(prompts), labels).save(path)
+        yield Wrote(path)
