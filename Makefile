@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: check test fix docs demo
+.PHONY: check test fix docs demo bench
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -31,3 +31,7 @@ docs: $(READY)
 
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
+
+# About fifteen minutes; QUICK=1: a look, in three. The peers get bench/.venv.
+bench: $(READY)
+	$(BIN)/python -m bench.run $(if $(QUICK),--quick)

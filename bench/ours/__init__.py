@@ -1,0 +1,1 @@
+"""What is measured of us, each module a child process."""

@@ -1,0 +1,44 @@
+"""Models to measure: random weights, for speed does not depend on what they have learnt."""
+
+from pathlib import Path
+
+from rhinoise.core.config import to_json
+from rhinoise.nets.unet import UNetConfig
+from rhinoise.pipeline.latent_diffusion import LatentDiffusion
+from rhinoise.recipes import RECIPES
+from rhinoise.storage.bundle import Bundle
+from rhinoise.workflows.build import build, build_text_encoder
+
+CAPTIONS = ("a red heart", "a blue chair on a table", "a rhinoceros, openmoji style", "three yellow circles")
+
+MATCHED = UNetConfig(
+    sample_size=16,
+    in_channels=4,
+    out_channels=4,
+    block_out_channels=(128, 256, 256),
+    attention=(True, True, False),
+    heads=(4, 8, 8),
+    transformer_layers=(1, 1, 1),
+    cross_attention_dim=384,
+)
+"""35.5 M weights: what the peer trains too, weight for weight."""
+
+
+def model(recipe: str, size: int) -> LatentDiffusion:
+    """A recipe's model for pictures of `size` pixels, as if it had been trained."""
+    made = RECIPES[recipe](size)
+    return LatentDiffusion.of(
+        Bundle(
+            autoencoder=build(made.autoencoder, seed=0),
+            text_encoder=build_text_encoder(made.text, CAPTIONS * 2, seed=0),
+            network=build(made.network, seed=0),
+            predicts=made.prediction,
+            schedule=made.schedule,
+            facts={"size": size, "recipe": recipe, "sampling": to_json(made.sampling)},
+        )
+    )
+
+
+def save(recipe: str, size: int, folder: str) -> None:
+    """Write such a model's folder."""
+    model(recipe, size).save(Path(folder))
