@@ -1,0 +1,1 @@
+"""How each peer trains, by its own library and its own example; they run in the peers' environment."""
