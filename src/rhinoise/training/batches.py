@@ -4,7 +4,7 @@ So a resumed run sees exactly what an uninterrupted one would have seen.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import lru_cache
 from typing import Any, Protocol, runtime_checkable
 
@@ -30,6 +30,25 @@ class Batches(Protocol):
     def at(self, step: int) -> Any:
         """The batch of one step, the same at every call."""
         ...
+
+
+def mapped(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """A batch, a dataclass of tensors, with each of them changed; what is no tensor stays as it is."""
+    if isinstance(batch, Tensor):
+        return change(batch)
+    if is_dataclass(batch) and not isinstance(batch, type):
+        values = {field.name: mapped(getattr(batch, field.name), change) for field in fields(batch)}
+        return replace(batch, **values)
+    return batch
+
+
+def in_parts(batch: Any, pictures: int, part: int) -> list[tuple[Any, float]]:
+    """A batch of so many pictures as parts of at most `part`, in order, each with its share of the batch."""
+    starts = range(0, pictures, part)
+    return [
+        (mapped(batch, lambda tensor, a=start: tensor[a : a + part]), min(part, pictures - start) / pictures)
+        for start in starts
+    ]
 
 
 def order(seed: int, count: int, size: int, step: int) -> Int[np.ndarray, "b"]:

@@ -6,7 +6,7 @@ whenever the process is killed, the newest complete one is there.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,15 @@ KEPT = 2
 """How many checkpoints of a stage stay on the disk."""
 
 
-def save(folder: Path, step: int, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> Path:
-    """Write the checkpoint of `step` and remove all but the newest ones."""
+def save(
+    folder: Path,
+    step: int,
+    tensors: Mapping[str, Tensor],
+    facts: Mapping[str, Any],
+    *,
+    keep: Collection[int] = (),
+) -> Path:
+    """Write the checkpoint of `step` and remove all but the newest ones and those of the steps `keep`."""
     path = folder / f"{step:08d}.safetensors"
     with replacing(path) as temporary:
         save_file(
@@ -31,7 +38,8 @@ def save(folder: Path, step: int, tensors: Mapping[str, Tensor], facts: Mapping[
             metadata={"rhinoise": json.dumps({"step": step} | dict(facts))},
         )
     for old in list(_newest_first(folder))[KEPT:]:
-        old.unlink()
+        if _step(old) not in keep:
+            old.unlink()
     return path
 
 
@@ -52,6 +60,18 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
             f"the checkpoint {path} is damaged ({error}): remove it, and the training goes on from the one "
             "before"
         ) from error
+
+
+def steps(folder: Path) -> list[int]:
+    """The steps that there are checkpoints of, newest first."""
+    return [_step(path) for path in _newest_first(folder)]
+
+
+def remove_after(folder: Path, step: int) -> None:
+    """Remove every checkpoint of a later step, the newest first."""
+    for path in list(_newest_first(folder)):
+        if _step(path) > step:
+            path.unlink()
 
 
 def remove_all(folder: Path) -> None:
@@ -76,3 +96,7 @@ def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _newest_first(folder: Path) -> Iterator[Path]:
     return iter(sorted(folder.glob("[0-9]*.safetensors"), reverse=True))
+
+
+def _step(path: Path) -> int:
+    return int(path.stem)
