@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: check test fix docs demo bench
+.PHONY: check test fix docs demo bench bench-quality
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -35,3 +35,7 @@ demo: $(READY)
 # About fifteen minutes; QUICK=1: a look, in three. The peers get bench/.venv.
 bench: $(READY)
 	$(BIN)/python -m bench.run $(if $(QUICK),--quick)
+
+# Hours, in the background; kill it and start it again at will. CHOSEN="--plan" tells what it would do.
+bench-quality: $(READY)
+	$(BIN)/python -m bench.quality $(CHOSEN)
