@@ -86,7 +86,7 @@ def differ(paint: Paint, name: str) -> bool:
 
 def luminance(values: Float[np.ndarray, "*s 3"]) -> Float[np.ndarray, "*s"]:
     """How light a colour is, 0..255 (ITU-R BT.601)."""
-    return values @ np.array([0.299, 0.587, 0.114])
+    return np.asarray(values @ np.array([0.299, 0.587, 0.114]))
 
 
 def _alike(values: Float[np.ndarray, "h w 3"], paint: Float[np.ndarray, "3"]) -> Float[np.ndarray, "h w"]:
@@ -101,17 +101,17 @@ def _alike(values: Float[np.ndarray, "h w 3"], paint: Float[np.ndarray, "3"]) ->
 
 def _saturation(values: Float[np.ndarray, "*s 3"]) -> Float[np.ndarray, "*s"]:
     top = values.max(-1)
-    return (top - values.min(-1)) / np.maximum(top, 1)
+    return np.asarray((top - values.min(-1)) / np.maximum(top, 1))
 
 
 def _hue(values: Float[np.ndarray, "*s 3"]) -> Float[np.ndarray, "*s"]:
     """In degrees: the angle in the plane across the grey axis."""
     red, green, blue = values[..., 0], values[..., 1], values[..., 2]
-    return np.degrees(np.arctan2(np.sqrt(3) * (green - blue), 2 * red - green - blue))
+    return np.asarray(np.degrees(np.arctan2(np.sqrt(3) * (green - blue), 2 * red - green - blue)))
 
 
-def _hue_distance(here: Float[np.ndarray, "*s"], there: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
-    return np.abs((here - there + 180) % 360 - 180)
+def _hue_distance(here: Float[np.ndarray, "*s"], there: Float[np.ndarray, ""]) -> Float[np.ndarray, "*s"]:
+    return np.asarray(np.abs((here - there + 180) % 360 - 180))
 
 
 def _features(colour: np.ndarray) -> Float[np.ndarray, "3"]:

@@ -7,9 +7,10 @@ drawn from the pictures of `emoji` that are learnt from; its held-out ones are h
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from PIL import Image, ImageOps
 
 from rhinoise.core.images import Colour
 from rhinoise.core.random import generator
-from rhinoise.data.colours import PAINTS, Paint, differ, main_paint, painted
+from rhinoise.data.colours import PAINTS, WORDS, Paint, differ, main_paint, painted
 from rhinoise.data.dataset import Dataset, Example, split
 from rhinoise.data.emoji import DEFAULT_SIZE, LICENCES, MODEL_LICENCE, open_emoji, short_names
 
@@ -47,11 +48,21 @@ PLACES: dict[str, tuple[float, float]] = {
 }
 """Place => where a small picture stands in the room that is left, across and down, from 0 to 1."""
 
+_WHERE = {
+    "left": "on the left",
+    "right": "on the right",
+    "top": "at the top",
+    "bottom": "at the bottom",
+    "centre": "",
+}
+
 SMALL = 0.5
 """Side of a small picture, as a part of the whole."""
 
 PARTS = {"mirrored": 0.5, "placed": 0.4, "paired": 0.6}
 """Of the pictures that can be made so, the part that is; recoloured are all that can be, once each."""
+
+T = TypeVar("T")
 
 Draw = Callable[[int, Colour], Image.Image]
 """(pixels a side, background) => an RGB picture."""
@@ -126,6 +137,25 @@ def mirrored(picture: Draw) -> Draw:
     return lambda size, background: ImageOps.mirror(picture(size, background))
 
 
+def caption(tags: Mapping[str, str]) -> str:
+    """What is said of a picture with these tags: "a purple rhinoceros, twemoji style"."""
+    return f"{article(described(tags))}, {tags['style']} style"
+
+
+def described(tags: Mapping[str, str]) -> str:
+    """What a picture shows, without an article: "small purple rhinoceros on the left"."""
+    small, place = "placed" in tags["kind"], tags.get("place", "centre")
+    words = [
+        "small" if small else "",
+        tags.get("colour", ""),
+        tags["subject"],
+        _WHERE[place] if small else "",
+        "in a mirror" if tags["kind"] == "mirrored" else "",
+        f"and {article(tags['other'])}" if "other" in tags else "",
+    ]
+    return " ".join(word for word in words if word)
+
+
 def article(words: str) -> str:
     """ "rhinoceros" => "a rhinoceros", "apple" => "an apple"."""
     return f"{'an' if words[:1] in 'aeiou' else 'a'} {words}"
@@ -145,7 +175,7 @@ def _originals(base: Dataset, paints: Sequence[Paint | None]) -> Iterator[Work]:
         tags, paint = example.tags, paints[index]
         subject, style = tags["subject"], tags["style"]
         coloured = subject
-        if paint is not None and tags["group"] in PAINTABLE and not _names_a_colour(subject):
+        if paint is not None and _paintable(example) and not _names_a_colour(subject):
             coloured = f"{paint.word} {subject}"
         others = [name for name in names.get(example.name.split("/")[1], ()) if name != subject]
         captions = (
@@ -162,58 +192,38 @@ def _originals(base: Dataset, paints: Sequence[Paint | None]) -> Iterator[Work]:
 def _made(base: Dataset, paints: Sequence[Paint | None]) -> Iterator[Work]:
     """What is made from the pictures that are learnt from; by chance, the same at every call."""
     train = split(base)[0]
-    together = [
-        index
-        for index in train
-        if base.examples[index].tags["group"] in PAINTABLE and _short(base.examples[index])
-    ]
+    together = [index for index in train if _paintable(base.examples[index]) and _short(base.examples[index])]
     for index in train:
-        example, draw = base.examples[index], _drawing(base, index)
-        tags, paint = example.tags, paints[index]
-        subject, style = tags["subject"], tags["style"]
+        example, draw, paint = base.examples[index], _drawing(base, index), paints[index]
+        group, style = example.tags["group"], example.tags["style"]
         chance = torch.rand(8, generator=generator("composed", example.name)).tolist()
-        if tags["group"] in PAINTABLE and paint is not None and not _names_a_colour(subject):
-            colours = [name for name in PAINTS if differ(paint, name)]
-            colour = colours[int(chance[0] * len(colours))]
-            words = f"{colour} {subject}"
-            yield Work(
-                _example(example, f"recoloured {colour}", words, kind="recoloured", colour=colour),
-                recoloured(draw, paint, colour),
-            )
-        if tags["group"] in MIRRORED and chance[1] < PARTS["mirrored"]:
-            words = f"{subject} in a mirror"
-            yield Work(_example(example, "mirrored", words, kind="mirrored"), mirrored(draw))
+        if _paintable(example) and paint is not None and not _names_a_colour(example.tags["subject"]):
+            colour = _one([name for name in PAINTS if differ(paint, name)], chance[0])
+            made = _example(example, colour, kind="recoloured", colour=colour)
+            yield Work(made, recoloured(draw, paint, colour))
+        if group in MIRRORED and chance[1] < PARTS["mirrored"]:
+            yield Work(_example(example, "", kind="mirrored"), mirrored(draw))
         if index in together and chance[2] < PARTS["placed"]:
-            place = list(PLACES)[int(chance[3] * len(PLACES))]
-            words = f"small {subject}" + ("" if place == "centre" else f" {_at(place)}")
-            yield Work(
-                _example(example, f"placed {place}", words, kind="placed", place=place), placed(draw, place)
-            )
+            place = _one(list(PLACES), chance[3])
+            yield Work(_example(example, place, kind="placed", place=place), placed(draw, place))
         if index in together and chance[4] < PARTS["paired"]:
-            same = [i for i in together if base.examples[i].tags["style"] == style and i != index]
-            other = same[int(chance[5] * len(same))]
-            second = base.examples[other].tags["subject"]
-            words = f"{subject} and {article(second)}"
-            made = _example(
-                example,
-                f"paired {base.examples[other].digest}",
-                words,
-                kind="paired",
-                count="2",
-                other=second,
-            )
-            yield Work(made, paired(draw, _drawing(base, other)))
+            alike = [i for i in together if base.examples[i].tags["style"] == style and i != index]
+            other = _one(alike, chance[5])
+            second = base.examples[other]
+            tags = {"kind": "paired", "count": "2", "other": second.tags["subject"]}
+            yield Work(_example(example, second.digest, **tags), paired(draw, _drawing(base, other)))
 
 
-def _example(base: Example, what: str, words: str, **tags: str) -> Example:
+def _example(base: Example, what: str, **tags: str) -> Example:
     """A picture made from `base`, on its side of the split."""
-    style = base.tags["style"]
+    told = dict(base.tags) | {"place": "centre", "count": "1"} | tags
+    name = f"{tags['kind']} {what}".strip()
     return replace(
         base,
-        name=f"{base.name} {what}",
-        captions=(f"{article(words)}, {style} style", f"{words}, {style} style"),
-        digest=hashlib.sha256(f"{base.digest} {what}".encode()).hexdigest(),
-        tags=dict(base.tags) | {"place": "centre", "count": "1"} | tags,
+        name=f"{base.name} {name}",
+        captions=(caption(told), f"{described(told)}, {told['style']} style"),
+        digest=hashlib.sha256(f"{base.digest} {name}".encode()).hexdigest(),
+        tags=told,
     )
 
 
@@ -221,12 +231,17 @@ def _drawing(base: Dataset, index: int) -> Draw:
     return lambda size, background: base.picture(index, size, background)
 
 
-def _at(place: str) -> str:
-    return f"on the {place}" if place in ("left", "right") else f"at the {place}"
+def _one(items: Sequence[T], chance: float) -> T:
+    """The item at `chance`, in [0, 1), of the way."""
+    return items[int(chance * len(items))]
+
+
+def _paintable(example: Example) -> bool:
+    return example.tags["group"] in PAINTABLE
 
 
 def _names_a_colour(subject: str) -> bool:
-    return any(word in subject.split() for word in (*PAINTS, "black", "white", "grey"))
+    return any(word in subject.split() for word in WORDS)
 
 
 def _short(example: Example) -> bool:
