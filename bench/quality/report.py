@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from bench.machine import machine, versions
 from bench.quality.contestants import CONTESTANTS, OURS, STEPS, Job
@@ -32,6 +33,8 @@ class Measure:
     heading: str
     higher: bool
     text: str = "{:.0f}"
+    error: str | None = None
+    """The name of its standard error in a score."""
 
     def of(self, score: dict[str, Any]) -> float | None:
         """The number, where it was measured."""
@@ -41,13 +44,17 @@ class Measure:
             score = score[name]
         return float(score)  # type: ignore[arg-type]
 
-    def told(self, value: float | None) -> str:
-        """The number in words."""
-        return "" if value is None else self.text.format(value)
+    def told(self, score: dict[str, Any]) -> str:
+        """The number in words, with its error; nothing where it was not measured."""
+        value = self.of(score)
+        if value is None:
+            return ""
+        error = f" ± {score[self.error]:.0f}" if self.error else ""
+        return self.text.format(value) + error
 
 
 MEASURES = (
-    Measure(("kid",), "KID x 1000", False, "{:.1f}"),
+    Measure(("kid",), "KID x 1000", False, "{:.0f}", "kid_error"),
     Measure(("frechet",), "Frechet", False),
     Measure(("seen", "top1"), "seen top-1", True, "{:.1%}"),
     Measure(("seen", "top5"), "seen top-5", True, "{:.1%}"),
@@ -122,7 +129,7 @@ def _head(known: dict[str, Any], pictures: Pictures) -> str:
 
 def _controls(controls: dict[str, Any]) -> str:
     measures = MEASURES[:2]
-    rows = [[name, *(each.told(each.of(score)) for each in measures)] for name, score in controls.items()]
+    rows = [[name, *(each.told(score) for each in measures)] for name, score in controls.items()]
     return "## Controls, at the same number\n\n" + _rows(
         ["control", *(each.heading for each in measures)], rows
     )
@@ -135,8 +142,8 @@ def _table(known: dict[str, Any]) -> str:
         for weights in same[0]["scores"]:
             cells = []
             for each in MEASURES:
-                values = [each.of(record["scores"][weights]) for record in same]
-                cells.append(" / ".join(each.told(value) for value in values))
+                told = [each.told(record["scores"][weights]) for record in same]
+                cells.append(" / ".join(filter(None, told)))
             spent = mean(_minutes(record, known) for record in same)
             seen = mean(record["images"] for record in same)
             rows.append([who, f"{budget:g}", f"{spent:.1f}", f"{seen:,.0f}", weights, *cells])
@@ -162,7 +169,7 @@ def _needed(known: dict[str, Any]) -> str:
             [
                 f"{budget:g}",
                 measure.heading,
-                measure.told(target),
+                measure.text.format(target),
                 name,
                 told,
                 best.times(record_minutes),
@@ -226,9 +233,10 @@ def _peers(known: dict[str, Any], measure: Measure) -> dict[str, list[Point]]:
 
 def curves(known: dict[str, Any]) -> Figure:
     """Two measures against minutes: one for everybody, one for those who can be asked."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(10, 5), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, measure in zip(figure.subplots(1, 2), (MEASURES[0], MEASURES[-1]), strict=True):
+    left, right = figure.subplots(1, 2)
+    for axes, measure in ((left, MEASURES[0]), (right, MEASURES[-1])):
         for colour, who in zip(COLOURS, CONTESTANTS, strict=True):
             for weights, style in (("ema", "o-"), ("raw", "x:")):
                 if points := _curve(known, who, weights, measure):
@@ -247,7 +255,8 @@ def curves(known: dict[str, Any]) -> Figure:
         way = "higher is better" if measure.higher else "lower is better"
         axes.set_title(f"{measure.heading} ({way})", loc="left")
         axes.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].legend(frameon=False, fontsize=8)
+    right.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 

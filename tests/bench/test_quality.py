@@ -245,7 +245,7 @@ def known(*records: dict[str, Any], todo: list[str]) -> dict[str, Any]:
         "settings": {"clock": "wall", "threads": 1, "samples": 40},
         "machine": {"cpu": "a processor", "cores": 2},
         "versions": {"torch": "2", "peers": {"diffusers": "0"}},
-        "controls": {"real": {"kid": 0.0, "frechet": 100.0}},
+        "controls": {"real": {"kid": 0.0, "kid_error": 1.0, "frechet": 100.0}},
         "jobs": list(records),
         "to_do": todo,
     }
@@ -275,7 +275,7 @@ def test_the_best_peer_is_the_one_that_needs_the_fewest_minutes():
     )
     lines = report.markdown(everything, PICTURES).splitlines()
     row = next(line for line in lines if line.startswith("| 3 | KID"))
-    assert row == "| 3 | KID x 1000 | 100.0 | diffusers-text | 12.0 | 4.0 x |"
+    assert row == "| 3 | KID x 1000 | 100 | diffusers-text | 12.0 | 4.0 x |"
     row = next(line for line in lines if line.startswith("| 3 | held-out top-5"))
     assert row == "| 3 | held-out top-5 | 20.0% | none | > 12.0 | > 4.0 x |"
 
