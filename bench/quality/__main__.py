@@ -155,7 +155,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     add("--budgets", type=numbers, default=list(BUDGETS), help="minutes: 3,6,12,30")
     add("--longest", type=float, default=LONGEST, help="minutes after which a peer is stopped")
     add("--seeds", type=lambda text: [int(part) for part in text.split(",")], default=[0, 1])
-    add("--samples", type=int, default=1024, help="pictures drawn for each look; 40 or more")
+    add("--samples", type=int, default=256, help="pictures drawn for each look; 40 or more")
     add("--threads", type=int, default=cores)
     add("--clock", choices=("wall", "cpu"), default="wall", help="what minutes are told by")
     add("--work", type=Path, default=ROOT / "bench" / ".quality", help="where trainings and results are")
