@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from rhinoise.core.errors import ConfigError
 from rhinoise.core.shapes import TextEmbedding
+from rhinoise.nets.kernels import rotate
 from rhinoise.nets.network import NETWORKS
-from rhinoise.nets.transformer import TransformerConfig, rotary_table, rotate
+from rhinoise.nets.transformer import TransformerConfig, rotary_table
 from rhinoise.nets.unet import UNetConfig
 from rhinoise.nets.uvit import UViTConfig
 

@@ -32,26 +32,34 @@ def attention(
 
     `mask` tells which keys count; where none does, all count alike.
     """
-    scores_per_head = q.shape[2] * k.shape[2]
-    if q.device.type == "cpu" and q.dtype == torch.bfloat16 and scores_per_head <= CPU_PRODUCTS_LIMIT:
-        return _attention_by_products(q, k, v, mask)
-    bias = None if mask is None else _bias(mask, q.dtype)
+    bias = None if mask is None else scores_bias(mask, q.dtype)
+    if by_products(q, q.shape[2] * k.shape[2]):
+        seen, _ = attention_by_products(q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), bias)
+        return seen.unflatten(0, q.shape[:2])
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
 
-def _attention_by_products(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    batch, heads = q.shape[:2]
-    q, k, v = (x.flatten(0, 1) for x in (q, k, v))
-    if mask is None:
-        bias = q.new_zeros(1, 1, 1)
-    else:
-        bias = _bias(mask, q.dtype).expand(batch, heads, 1, -1).flatten(0, 1)
+def by_products(x: Tensor, scores_per_head: int) -> bool:
+    """Whether attention among such tokens is best done by plain matrix products."""
+    return x.device.type == "cpu" and x.dtype == torch.bfloat16 and scores_per_head <= CPU_PRODUCTS_LIMIT
+
+
+def attention_by_products(
+    q: Float[Tensor, "h l d"],
+    k: Float[Tensor, "h m d"],
+    v: Float[Tensor, "h m e"],
+    bias: Float[Tensor, "b 1 1 m"] | None,
+) -> tuple[Float[Tensor, "h l e"], Float[Tensor, "h l m"]]:
+    """What each query sees, and its shares of the keys; `h` runs over pictures, then heads."""
+    each = q.new_zeros(1, 1, 1) if bias is None else bias[:, 0].repeat_interleave(len(q) // len(bias), 0)
     # One kernel scales, adds and multiplies; with beta = 0 it never reads the bias.
-    scores = torch.baddbmm(bias, q, k.mT, alpha=q.shape[-1] ** -0.5, beta=0 if mask is None else 1)
-    return (scores.softmax(-1) @ v).unflatten(0, (batch, heads))
+    scores = torch.baddbmm(each, q, k.mT, alpha=q.shape[-1] ** -0.5, beta=0 if bias is None else 1)
+    shares = scores.softmax(-1)
+    return shares @ v, shares
 
 
-def _bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
+def scores_bias(mask: Bool[Tensor, "b m"], dtype: torch.dtype) -> Float[Tensor, "b 1 1 m"]:
+    """What scores are given so that keys which do not count get no share."""
     # Not -inf, whose softmax over a row without any key is nan; halved, so that scores can be added.
     return torch.where(mask, 0.0, torch.finfo(dtype).min / 2).to(dtype)[:, None, None, :]
 

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from rhinoise.core.errors import ConfigError
 from rhinoise.core.shapes import Latents, TextEmbedding, Times
-from rhinoise.nets.layers import Attention, TimeEmbedding, attention, time_features, zeroed
+from rhinoise.nets.kernels import gated, modulated, turned_attention
+from rhinoise.nets.layers import Attention, TimeEmbedding, time_features, zeroed
 
 TIME_FEATURES = 256
 ROTARY_BASE = 100.0
@@ -73,7 +74,7 @@ def rotary_table(
     """What turns a head's pairs by a token's row and column (Su et al. 2021, in two dimensions).
 
     Cosines, then sines. The pair of `i` is `i + d/2`; the first half of the pairs turns with the row, the
-    second with the column. The sines carry the sign that `rotate` needs. After the
+    second with the column. The sines carry the sign that `kernels.rotate` needs. After the
     `height * width` tokens of the picture come `others`, which stay unturned.
     """
     quarter = head_width // 4
@@ -83,12 +84,6 @@ def rotary_table(
     angle = F.pad(angle, (0, 0, 0, others))
     cos, sin = angle.cos(), angle.sin()
     return torch.stack([torch.cat([cos, cos], 1), torch.cat([-sin, sin], 1)]).to(device, dtype)
-
-
-def rotate(x: Float[Tensor, "*b l d"], table: Float[Tensor, "2 l d"]) -> Float[Tensor, "*b l d"]:
-    """Turn every pair by its token's angle: after it, a product of two tokens knows only their distance."""
-    cos, sin = table
-    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)
 
 
 class SelfAttention(nn.Module):
@@ -109,10 +104,7 @@ class SelfAttention(nn.Module):
         self, x: Float[Tensor, "b l d"], table: Float[Tensor, "2 l e"], mask: Bool[Tensor, "b l"] | None
     ) -> Float[Tensor, "b l d"]:
         """What each token sees; `mask` tells which count."""
-        packed = rearrange(self.query_key_value(x), "b l (three n e) -> three b n l e", three=3, n=self.heads)
-        packed = packed.contiguous()
-        q, k = rotate(self.norm(packed[:2]), table)
-        return self.out(rearrange(attention(q, k, packed[2], mask), "b n l e -> b l (n e)"))
+        return self.out(turned_attention(self.query_key_value(x), self.norm.weight, table, mask, self.heads))
 
 
 class Block(nn.Module):
@@ -141,20 +133,12 @@ class Block(nn.Module):
         """Tokens => tokens. `mask`: which of all tokens count in context, otherwise which of the text's."""
         shift, scale, gate, shift_2, scale_2, gate_2, *cross_gate = modulation.unsqueeze(2).unbind(1)
         keys = mask if self.cross_attention is None else None
-        x = torch.addcmul(x, gate, self.self_attention(modulated(x, shift, scale), table, keys))
+        x = gated(x, gate, self.self_attention(modulated(x, shift, scale), table, keys))
         if self.cross_attention is not None:
-            x = torch.addcmul(
-                x, cross_gate[0], self.cross_attention(F.layer_norm(x, x.shape[-1:]), text, mask)
-            )
+            seen = self.cross_attention(F.layer_norm(x, x.shape[-1:]), text, mask)
+            x = gated(x, cross_gate[0], seen)
         h = self.contract(F.gelu(self.expand(modulated(x, shift_2, scale_2))))
-        return torch.addcmul(x, gate_2, h)
-
-
-def modulated(
-    x: Float[Tensor, "b ... d"], shift: Float[Tensor, "b ... d"], scale: Float[Tensor, "b ... d"]
-) -> Float[Tensor, "b ... d"]:
-    """Every token normalised, then scaled and shifted by its picture's clock."""
-    return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:]), 1 + scale)
+        return gated(x, gate_2, h)
 
 
 class Transformer(nn.Module):
