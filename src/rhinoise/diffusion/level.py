@@ -65,7 +65,7 @@ class NoiseLevel:
     def __len__(self) -> int:
         return self.time.shape[0]
 
-    def __getitem__(self, index: slice) -> "NoiseLevel":
+    def __getitem__(self, index: slice | Tensor) -> "NoiseLevel":
         return NoiseLevel(alpha=self.alpha[index], sigma=self.sigma[index], time=self.time[index])
 
 

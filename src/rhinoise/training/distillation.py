@@ -1,10 +1,9 @@
 """Few steps: a student goes in one step where its teacher went in several, and needs no guidance.
 
-The teacher draws trajectories, from noise to a clean latent in many guided steps; the few levels that the
-student is to visit are kept. The student starts at the same noise and draws as it will draw later; each place
-it comes to is compared with where the teacher was. It is progressive distillation (Salimans & Ho 2022) in one
-go, along whole trajectories, and of the guided prediction (Meng et al. 2023): it takes no pictures, and the
-student needs one pass of the network a step where guidance takes two.
+The teacher draws trajectories, from noise to a clean latent in many guided steps, and the few levels that the
+student is to visit are kept. The student learns to go from each of these places straight to the next. That is
+progressive distillation (Salimans & Ho 2022) from many steps to few at once, of the guided prediction (Meng
+et al. 2023): it takes no pictures, and the student needs one pass of the network a step, guidance two.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,20 +11,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from rhinoise.core.errors import ConfigError
-from rhinoise.core.shapes import TextEmbedding
+from rhinoise.core.shapes import Latents, TextEmbedding
 from rhinoise.diffusion.level import NoiseLevel
-from rhinoise.diffusion.samplers import ddim
 from rhinoise.pipeline.denoiser import Denoiser
 from rhinoise.training.batches import order
 from rhinoise.training.fit import FitConfig
 
 Losses = dict[str, Float[Tensor, ""]]
 
-FIT = FitConfig(batch=8, learning_rate=5e-4, decay=0.9, ema_width=0.1)
+FIT = FitConfig(batch=32, learning_rate=1e-3, decay=0.9, ema_width=0.1)
 SAMPLER = "ddim"
 """How a student draws: straight from level to level, without fresh noise."""
 
@@ -41,9 +39,9 @@ class DistillationConfig:
     minutes: float | None = 10.0
     """The budget in minutes, or None when it is one in images."""
     images: int | None = None
-    """The budget in trajectories that the student follows."""
+    """The budget in steps of trajectories that the student learns from."""
     epochs: float = 4.0
-    """How often it follows each: the teacher draws so many the fewer."""
+    """How often it learns from each: the more often, the fewer the teacher draws."""
     fit: FitConfig = FIT
 
     def __post_init__(self) -> None:
@@ -58,46 +56,63 @@ class DistillationConfig:
 
 
 @dataclass(frozen=True)
-class TrajectoryBatch:
-    """Where the teacher was at each level, noise first, and what it was told."""
+class SegmentBatch:
+    """Steps to learn: from `x` at level number `place` to `wanted` at the next, told `text`."""
 
-    states: Float[Tensor, "b s c h w"]
+    x: Latents
+    wanted: Latents
+    place: Int[Tensor, "b"]
     text: TextEmbedding
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrajectoryBatches:
-    """Batches of kept trajectories, which come in parts of equal size."""
+class SegmentBatches:
+    """Batches from kept trajectories, every step of every one of them once an epoch."""
 
-    parts: Sequence[Float[np.ndarray, "k s c h w"]]
+    parts: Sequence[Shaped[np.ndarray, "k s c h w"]]
+    """Trajectories by level, noise first, in float16; all parts hold equally many."""
     captions: Sequence[str]
     """What each trajectory was drawn for."""
     embed: Callable[[Sequence[str]], TextEmbedding]
     size: int
     seed: int
 
-    def at(self, step: int) -> TrajectoryBatch:
-        """The trajectories of one step."""
-        each = len(self.parts[0])
-        chosen = order(self.seed, len(self.captions), self.size, step)
-        states = np.stack([self.parts[index // each][index % each] for index in chosen])
-        return TrajectoryBatch(
-            states=torch.from_numpy(states.astype(np.float32)),
-            text=self.embed([self.captions[index] for index in chosen]),
+    def at(self, step: int) -> SegmentBatch:
+        """The segments of one step."""
+        each, levels = self.parts[0].shape[:2]
+        chosen = order(self.seed, len(self.captions) * (levels - 1), self.size, step)
+        rows, place = np.divmod(chosen, levels - 1)
+        ends = np.stack(
+            [
+                self.parts[row // each][row % each, first : first + 2]
+                for row, first in zip(rows, place, strict=True)
+            ]
+        )
+        x, wanted = torch.from_numpy(ends.astype(np.float32)).unbind(1)
+        return SegmentBatch(
+            x=x,
+            wanted=wanted,
+            place=torch.from_numpy(place),
+            text=self.embed([self.captions[row] for row in rows]),
         )
 
 
 class DistillationTask(nn.Module):
-    """Draw in a few steps what the teacher drew in many."""
+    """Go in one step where the teacher went in several."""
 
     def __init__(self, student: Denoiser, levels: Sequence[NoiseLevel]) -> None:
         super().__init__()
-        self.network, self.student, self.levels = student.network, student, levels
+        self.network, self.student = student.network, student
+        self.levels = NoiseLevel(
+            alpha=torch.cat([level.alpha for level in levels]),
+            sigma=torch.cat([level.sigma for level in levels]),
+            time=torch.cat([level.time for level in levels]),
+        )
 
-    def forward(self, batch: TrajectoryBatch) -> Losses:
-        """The squared distance between student and teacher, a mean over levels."""
-        start, *wanted = batch.states.unbind(1)
-        visited = [level.to(start.device) for level in self.levels]
-        steps = ddim(self.student.told(batch.text), start, visited)
-        errors = [(step.x - x).square().mean() for step, x in zip(steps, wanted, strict=True)]
-        return {"loss": torch.stack(errors).mean()}
+    def forward(self, batch: SegmentBatch) -> Losses:
+        """The squared distance between where the student arrives and where the teacher was."""
+        visited = self.levels.to(batch.x.device)
+        here, there = visited[batch.place], visited[batch.place + 1]
+        x0 = self.student(batch.x, here, batch.text)
+        arrived = there.add_noise(x0, here.noise_in(batch.x, x0))
+        return {"loss": (arrived - batch.wanted).square().mean()}

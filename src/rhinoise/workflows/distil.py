@@ -1,6 +1,6 @@
 """A trained model => one that draws in a few steps, in RUN/few_steps.
 
-the model draws trajectories => a copy of its network follows them in few steps => a second model folder
+the model draws trajectories => a copy of its network learns them in few steps => a second model folder
 
 The trajectories are kept in parts of CHUNK, each whole or not there, so that this too goes on where it was
 stopped; they are removed when the student is done.
@@ -38,7 +38,7 @@ from rhinoise.training.distillation import (
     SAMPLER,
     DistillationConfig,
     DistillationTask,
-    TrajectoryBatches,
+    SegmentBatches,
 )
 from rhinoise.training.fit import seconds_per_step
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
@@ -54,7 +54,7 @@ TEACHER = "dpmpp_2m"
 CHUNK = 32
 """Trajectories that are drawn at a time, and kept in one file."""
 MOST_BYTES = 4 * 2**30
-"""Room that the trajectories take at most: with a larger budget each is followed more often."""
+"""Room that the trajectories take at most: with a larger budget each is learnt from more often."""
 FIRST = 2**32
 """Index of the first picture that is learnt from: what people draw, and judge it by, has smaller ones."""
 SHOWN = 8
@@ -174,25 +174,28 @@ class Distillation:
         return few
 
     def planned(self, task: DistillationTask) -> dict[str, int]:
-        """How many parts the teacher draws, and how many trajectories the student follows."""
-        config, room = self.config, MOST_BYTES // (2 * CHUNK * math.prod(self.shape()))
+        """How many parts the teacher draws, and how many steps of theirs the student learns from."""
+        config, steps = self.config, CHUNK * self.config.steps
+        room = max(1, MOST_BYTES // (2 * CHUNK * math.prod(self.shape())))
         if config.images is not None:
-            parts = math.ceil(config.images / config.epochs / CHUNK)
-            return {"parts": min(parts, max(1, room)), "images": config.images}
+            return {
+                "parts": min(math.ceil(config.images / config.epochs / steps), room),
+                "images": config.images,
+            }
         assert config.minutes is not None
         began = time.monotonic()
         for _ in self.draw(0, 1):
             pass
         to_draw = time.monotonic() - began
-        to_follow = seconds_per_step(task, self.batches(1), config.fit) / config.fit.batch
+        to_learn = steps * seconds_per_step(task, self.batches(1), config.fit) / config.fit.batch
         seconds = 60 * config.minutes - (time.monotonic() - began) + to_draw
-        parts = min(int(seconds / (to_draw + config.epochs * CHUNK * to_follow)), max(1, room))
-        images = int((seconds - parts * to_draw) / to_follow)
+        parts = min(int(seconds / (to_draw + config.epochs * to_learn)), room)
+        images = int((seconds - parts * to_draw) / to_learn * steps)
         if parts < 1 or images < LEAST_STEPS * config.fit.batch:
-            least = (to_draw + config.epochs * CHUNK * to_follow) / 60
+            needed = to_draw + max(config.epochs, LEAST_STEPS * config.fit.batch / steps) * to_learn
+            least = math.ceil(needed / 6) / 10
             raise PlanError(
-                f"{config.minutes:g} minutes are too few to distil: here {CHUNK} trajectories, followed "
-                f"{config.epochs:g} times, take {least:.1f}; give more --minutes"
+                f"{config.minutes:g} minutes are too few to distil here: give at least --minutes {least:g}"
             )
         return {"parts": parts, "images": images}
 
@@ -237,9 +240,9 @@ class Distillation:
         """Of one trajectory: levels, channels, rows, columns."""
         return self.config.steps + 1, *self.teacher.latent_shape(self.teacher.size)
 
-    def batches(self, parts: int) -> TrajectoryBatches:
-        """What the student follows."""
-        return TrajectoryBatches(
+    def batches(self, parts: int) -> SegmentBatches:
+        """What the student learns from."""
+        return SegmentBatches(
             parts=[np.load(self.part(number), mmap_mode="r") for number in range(parts)],
             captions=[caption for number in range(parts) for caption in self.told(number)],
             embed=self.teacher.embed,
