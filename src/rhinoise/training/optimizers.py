@@ -1,0 +1,98 @@
+"""What makes steps of gradients: a table of optimizers.
+
+adamw   AdamW for everything                                    Loshchilov & Hutter 2019
+muon    Muon for the blocks' matrices, AdamW for the others     Jordan et al. 2024
+"""
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from rhinoise.core.backend import float_type
+
+MOMENTUM = 0.95
+"""Of Muon (Jordan et al. 2024); AdamW's are 0.9 and 0.99."""
+QUINTIC = (3.4445, -4.7750, 2.0315)
+"""a x + b x^3 + c x^5 lifts every singular value towards 1, small ones fast (Jordan et al. 2024)."""
+ITERATIONS = 5
+ADAMW_RMS = 0.2
+"""How far AdamW's steps move a number, in learning rates: so one rate serves both (Liu et al. 2025)."""
+
+
+def adamw(parameters: Iterable[nn.Parameter], weight_decay: float) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov & Hutter 2019); biases, norms and other vectors do not decay."""
+    trained = list(parameters)
+    groups = [
+        {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([group for group in groups if group["params"]], betas=(0.9, 0.99), fused=True)
+
+
+def orthogonal(x: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows columns"]:
+    """The matrix, its singular values brought to about 1 (Newton-Schulz; Jordan et al. 2024)."""
+    wide = (x.mT if len(x) > x.shape[1] else x).to(float_type("auto", x.device))
+    wide = wide / wide.norm().clamp(min=1e-7)
+    a, b, c = QUINTIC
+    for _ in range(ITERATIONS):
+        square = wide @ wide.mT
+        wide = torch.addmm(wide, torch.addmm(square, square, square, beta=b, alpha=c), wide, beta=a)
+    return wide.mT if len(x) > x.shape[1] else wide
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum whose matrices are made orthogonal (Jordan et al. 2024): every direction moves alike.
+
+    `torch.optim.Muon` with steps of AdamW's size (Liu et al. 2025, eq. 4), and for kernels of convolutions
+    too, which are matrices of output channels by everything else.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], weight_decay: float) -> None:
+        super().__init__(parameters, {"lr": 0.0, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Move every parameter that has a gradient."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._move(parameter, group["lr"], group["weight_decay"])
+
+    def _move(self, parameter: nn.Parameter, rate: float, weight_decay: float) -> None:
+        gradient, state = parameter.grad, self.state[parameter]
+        assert gradient is not None
+        momentum = state.setdefault("momentum", torch.zeros_like(parameter))
+        momentum.lerp_(gradient, 1 - MOMENTUM)
+        matrix = gradient.lerp(momentum, MOMENTUM).flatten(1)  # Nesterov's
+        step = ADAMW_RMS * math.sqrt(max(matrix.shape)) * orthogonal(matrix)
+        parameter.mul_(1 - rate * weight_decay).sub_(step.view(parameter.shape), alpha=rate)
+
+
+def in_blocks(task: nn.Module) -> dict[str, nn.Parameter]:
+    """The matrices and kernels within lists of blocks: not those that lead in, out, or tell the time."""
+    return {
+        name: parameter
+        for name, parameter in task.named_parameters()
+        if parameter.requires_grad and parameter.ndim >= 2 and any(part.isdigit() for part in name.split("."))
+    }
+
+
+def _trained(task: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in task.parameters() if parameter.requires_grad]
+
+
+def _muon(task: nn.Module, weight_decay: float) -> list[torch.optim.Optimizer]:
+    hidden = list(in_blocks(task).values())
+    chosen = set(hidden)
+    others = [parameter for parameter in _trained(task) if parameter not in chosen]
+    return [adamw(others, weight_decay), *([Muon(hidden, weight_decay)] if hidden else [])]
+
+
+OPTIMIZERS: dict[str, Callable[[nn.Module, float], list[torch.optim.Optimizer]]] = {
+    "adamw": lambda task, weight_decay: [adamw(_trained(task), weight_decay)],
+    "muon": _muon,
+}
+"""(task, weight decay) => optimizers, each of some of its parameters; they take the same learning rate."""
