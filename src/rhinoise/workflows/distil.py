@@ -148,12 +148,13 @@ class Distillation:
         key = digest(json.dumps(to_json(self.config)), self.teacher.facts["hash"], *self.captions)
         plan = self.run.plan()
         if plan.get(KEY) == key:
-            return DISTILLED in plan
-        if self.folder.is_dir():
+            return DISTILLED in plan and self.run.few_steps.is_dir()
+        if self.folder.is_dir() and DISTILLED not in plan:
             raise RunFolderError(
                 f"another distillation of {self.run.root} is not finished: go on with the same command as "
                 f"before, or remove {self.folder}"
             )
+        shutil.rmtree(self.folder, ignore_errors=True)
         self.run.forget(STAGE)
         self.run.note(KEY, key)
         return False
@@ -207,7 +208,6 @@ class Distillation:
             if not self.part(number).is_file():
                 yield from self.draw(number, parts)
 
-    @torch.no_grad()
     def draw(self, number: int, parts: int) -> Iterator[Event]:
         """Draw one part and write it."""
         many = self.between * self.config.steps
