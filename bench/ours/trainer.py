@@ -19,7 +19,7 @@ from rhinoise.diffusion.objective import ObjectiveConfig
 from rhinoise.diffusion.schedules import ScheduleConfig
 from rhinoise.pipeline.denoiser import Denoiser
 from rhinoise.recipes import RECIPES
-from rhinoise.storage.bundle import WEIGHTS
+from rhinoise.storage.index import WEIGHTS
 from rhinoise.storage.names import UNET_NAMES, to_diffusers, unet_to_diffusers
 from rhinoise.training.batches import Batches, Captions, DenoisingBatches, ImageBatches
 from rhinoise.training.engine import Engine

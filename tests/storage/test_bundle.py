@@ -25,7 +25,8 @@ from rhinoise.nets.uvit import UViTConfig
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.pipeline.request import GenerateRequest, SamplingConfig
 from rhinoise.storage import bundle
-from rhinoise.storage.bundle import FACTS, INDEX, WEIGHTS, Bundle
+from rhinoise.storage.bundle import Bundle
+from rhinoise.storage.index import FACTS, INDEX, WEIGHTS
 
 SIZE = 16
 TEXT = TextConfig(width=16, layers=1, heads=2, context=8, vocabulary=600)

@@ -138,12 +138,15 @@ _LOSSES = {
     "autoencoder": "loss (weighted sum of its parts)",
     "text": "contrastive loss (nats)",
     "denoiser": "mean squared error (latent variance 1)",
+    "low-rank": "mean squared error (latent variance 1)",
 }
 """Stage => what its loss is."""
+_HELD_OUT = {"denoiser": "held out", "low-rank": "low-rank held out"}
+"""Stage => what the log calls its looks at held-out pictures."""
 
 
 def loss_figure(entries: Sequence[Mapping[str, Any]]) -> Figure:
-    """The loss of every stage of a run's log, smoothed, and the denoiser's on held-out pictures.
+    """The loss of every stage of a run's log, smoothed, and the denoisers' on held-out pictures.
 
     `entries` are the records of log.jsonl: `stage` and `step`, with `losses` for a step of training, with
     `loss` for a look at held-out pictures.
@@ -157,8 +160,8 @@ def loss_figure(entries: Sequence[Mapping[str, Any]]) -> Figure:
         axes.plot(steps, losses, color=BLUE, alpha=0.2, linewidth=0.7)
         axes.plot(steps, smooth, color=BLUE, linewidth=1.8, label="training, smoothed")
         tops = [smooth[len(smooth) // 20 :].max()]
-        looks = [entry for entry in entries if entry["stage"] == "held out"]
-        if stage == "denoiser" and looks:
+        looks = [entry for entry in entries if entry["stage"] == _HELD_OUT.get(stage)]
+        if looks:
             values = [entry["loss"] for entry in looks]
             axes.plot(
                 [entry["step"] for entry in looks],

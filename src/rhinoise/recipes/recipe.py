@@ -19,6 +19,7 @@ from rhinoise.nets.uvit import UViTConfig
 from rhinoise.pipeline.request import SamplingConfig
 from rhinoise.training.distillation import DistillationConfig
 from rhinoise.training.fit import FitConfig
+from rhinoise.training.low_rank import AdaptConfig
 from rhinoise.training.tasks import AutoencoderLosses, TextTraining
 
 
@@ -106,6 +107,8 @@ class Recipe:
     fit_denoiser: FitConfig
     shares: Shares
     sampling: SamplingConfig
+    adapt: AdaptConfig | None = None
+    """How the denoiser is changed that a training starts from; None: every part starts at random."""
     distillation: DistillationConfig | None = None
     """A last stage, with a budget of its own: a second model that draws in a few steps."""
     seed: int = 0

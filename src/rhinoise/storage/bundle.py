@@ -3,6 +3,7 @@
     model_index.json        which component is which class      scheduler/       noise schedule and prediction
     vae/                    the autoencoder                     tokenizer/  text_encoder/
     unet/ or transformer/   the network                         rhinoise.json    what diffusers cannot say
+    README.md               the model card
 
 What diffusers has a class for is saved as that class and opens there; what it has none for is saved under
 its own class name, in the same places. The folder is written under another name and renamed when complete.
@@ -19,8 +20,7 @@ from torch import Tensor, nn
 
 from rhinoise.core.config import from_json, to_json
 from rhinoise.core.errors import ModelFolderError, RhinoiseError
-from rhinoise.core.files import read_json, replacing_folder, sha256, write_json
-from rhinoise.diffusion.predictions import PREDICTIONS
+from rhinoise.core.files import replacing_folder, sha256, write_json, write_text
 from rhinoise.diffusion.schedules import ScheduleConfig
 from rhinoise.nets.autoencoder import Autoencoder, CentredAutoencoder, IdentityAutoencoder, IdentityConfig
 from rhinoise.nets.on_disk import Weights, on_disk
@@ -30,13 +30,22 @@ from rhinoise.nets.transformer import Transformer, TransformerConfig
 from rhinoise.nets.unet import UNet
 from rhinoise.nets.uvit import UViT, UViTConfig
 from rhinoise.storage import names, schedulers
+from rhinoise.storage.card import CARD, card
+from rhinoise.storage.description import describe
+from rhinoise.storage.index import (
+    FACTS,
+    FORMAT,
+    INDEX,
+    OURS,
+    STOCK_LIBRARIES,
+    WEIGHTS,
+    class_of,
+    one_line,
+    read_facts,
+    read_index,
+    read_settings,
+)
 
-FORMAT = 1
-"""The version of rhinoise.json; a folder of a newer one is refused."""
-FACTS, INDEX, WEIGHTS = "rhinoise.json", "model_index.json", "diffusion_pytorch_model.safetensors"
-STOCK_LIBRARIES = ("diffusers", "transformers")
-OURS = "_rhinoise_format"
-"""In model_index.json, so that a folder of ours without rhinoise.json is known to be half written."""
 ORDERS = {"ddim": 1, "dpmpp_2m": 2}
 """The order of the stock solver that draws as the model's own sampler does."""
 
@@ -174,8 +183,10 @@ def save(folder: Path, bundle: Bundle, kind: Weights = "fp32") -> None:
                 "schedule": to_json(bundle.schedule),
                 "hash": sha256(new / LAYOUTS[type(bundle.network)].folder / WEIGHTS),
             }
-            | {"files": sizes, "facts": dict(bundle.facts)},
+            | {"files": sizes, "facts": {k: v for k, v in bundle.facts.items() if k != "hash"}},
         )
+        # Not among the files above: people may write into it.
+        write_text(new / CARD, card(describe(new)))
 
 
 def load(folder: Path) -> Bundle:
@@ -185,18 +196,18 @@ def load(folder: Path) -> Bundle:
         ModelFolderError: it is missing, half written, of a newer version, or holds what rhinoise cannot draw
             or will not open (pickles).
     """
-    index = _read_index(folder)
-    about = _read_facts(folder, ours=OURS in index)
+    index = read_index(folder)
+    about = read_facts(folder, ours=OURS in index)
     parts = {}
     for place in ("vae", "unet", "transformer"):
         if place in index:
-            parts[place] = _read_part(folder / place, _class_of(folder, index, place))
+            parts[place] = _read_part(folder / place, class_of(folder, index, place))
     if "vae" not in parts or len(parts) != 2:
         raise ModelFolderError(f"{folder} lacks an autoencoder (vae/) or a network (unet/ or transformer/)")
     if "text_encoder_2" in index:
         raise ModelFolderError(f"{folder} holds two text encoders, and rhinoise draws with one")
     network = parts.get("unet") or parts["transformer"]
-    trained_here = _class_of(folder, index, "text_encoder") == "CLIPTextModel"
+    trained_here = class_of(folder, index, "text_encoder") == "CLIPTextModel"
     text_encoder = (TextEncoder if trained_here else FrozenTextEncoder).load(folder)
     schedule, predicts = _read_schedule(folder, about)
     facts = about.get("facts", {}) | {"hash": about.get("hash") or sha256(folder / _place(network) / WEIGHTS)}
@@ -214,74 +225,10 @@ def _place(network: nn.Module) -> str:
     return LAYOUTS[type(network)].folder
 
 
-def _read_index(folder: Path) -> dict[str, Any]:
-    if not (folder / INDEX).is_file():
-        raise ModelFolderError(
-            f"{folder} is not a model folder (it has no {INDEX}): give a run of `rhinoise train`, or its "
-            "model folder"
-        )
-    return _read_settings(folder / INDEX)
-
-
-def _read_settings(file: Path) -> dict[str, Any]:
-    """A JSON file that holds an object; ModelFolderError when it is missing or holds anything else."""
-    try:
-        found = read_json(file)
-    except OSError:
-        raise ModelFolderError(f"the model folder is half written: {file} is missing") from None
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise ModelFolderError(f"{file} is damaged: the model folder is half written")
-    return found
-
-
-def _class_of(folder: Path, index: Mapping[str, Any], place: str) -> str:
-    """The class that model_index.json names for a component."""
-    match index.get(place):
-        case [str(), str(name)]:
-            return name
-    raise ModelFolderError(
-        f"{folder} has no {place}: rhinoise draws with a caption, a network and an autoencoder"
-    )
-
-
 def _read_schedule(folder: Path, about: Mapping[str, Any]) -> tuple[ScheduleConfig, str]:
     if about:
         return about["schedule"], about["predicts"]
-    return schedulers.from_diffusers(_read_settings(folder / "scheduler" / "scheduler_config.json"))
-
-
-def _read_facts(folder: Path, *, ours: bool) -> dict[str, Any]:
-    """rhinoise.json, checked, its schedule read; empty for a folder that diffusers wrote."""
-    if not ours and not (folder / FACTS).is_file():
-        return {}
-    about = _read_settings(folder / FACTS)
-    match about:
-        case {"format": int(version)} if version > FORMAT:
-            raise ModelFolderError(
-                f"{folder} was written by a newer rhinoise (format {version}, this one reads up to "
-                f"{FORMAT}): upgrade rhinoise to open it"
-            )
-        case {
-            "format": int(),
-            "predicts": str(predicts),
-            "schedule": dict(schedule),
-            "files": dict(files),
-            "facts": dict(),
-        } if predicts in PREDICTIONS and isinstance(about.get("hash", ""), str):
-            try:
-                about["schedule"] = from_json(ScheduleConfig, schedule)
-            except RhinoiseError as error:
-                raise ModelFolderError(f"{folder / FACTS} is damaged: {_one_line(error)}") from error
-        case _:
-            raise ModelFolderError(f"{folder / FACTS} is damaged: copy the folder again")
-    for name, size in files.items():
-        if not (folder / name).is_file() or (folder / name).stat().st_size != size:
-            raise ModelFolderError(
-                f"{folder} is half written: {name} is missing or cut short; copy the folder again"
-            )
-    return about
+    return schedulers.from_diffusers(read_settings(folder / "scheduler" / "scheduler_config.json"))
 
 
 def _read_part(folder: Path, name: str) -> Any:
@@ -298,12 +245,8 @@ def _read_part(folder: Path, name: str) -> Any:
             "convert it first"
         )
     try:
-        return layouts[name].read(_read_settings(folder / "config.json"), load_file(file))
+        return layouts[name].read(read_settings(folder / "config.json"), load_file(file))
     except ModelFolderError:
         raise
     except (RhinoiseError, OSError, ValueError, TypeError, RuntimeError, KeyError, SafetensorError) as error:
-        raise ModelFolderError(f"{folder} is damaged: {_one_line(error)}") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+        raise ModelFolderError(f"{folder} is damaged: {one_line(error)}") from error

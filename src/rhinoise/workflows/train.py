@@ -8,15 +8,18 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rhinoise.core.backend import best_device, remarks
 from rhinoise.core.config import to_json
 from rhinoise.core.files import locked, sweep
 from rhinoise.recipes.recipe import Recipe
 from rhinoise.storage.run_folder import RunFolder
+from rhinoise.workflows.adapt import adapt
 from rhinoise.workflows.build import build
-from rhinoise.workflows.events import Event
+from rhinoise.workflows.events import Event, Said
 from rhinoise.workflows.pictures import read_pictures
 from rhinoise.workflows.plan import check_losses, check_prediction, check_shapes
 from rhinoise.workflows.stages import Clock
+from rhinoise.workflows.start import located, open_start
 from rhinoise.workflows.training import Training
 
 
@@ -27,25 +30,36 @@ class TrainRequest:
     source: str
     out: Path
     recipe: Recipe
+    start: Path | str | None = None
+    """The model to start from, of which `recipe` is (`workflows.start.continued`); None: from scratch."""
 
 
 def train(request: TrainRequest) -> Generator[Event, None, None]:
     """Train every stage; leaving the loop saves, and the same call goes on from there.
 
-    RunFolderError, PlanError, DataError and DiskFullError say what stands in the way.
+    RunFolderError, ModelFolderError, PlanError, DataError and DiskFullError say what stands in the way.
     """
-    run = RunFolder(request.out)
+    run, recipe = RunFolder(request.out), request.recipe
     run.refuse_strangers()
-    check_prediction(request.recipe)
-    check_losses(request.recipe)
-    autoencoder = build(request.recipe.autoencoder, seed=request.recipe.seed)
-    network = build(request.recipe.network, seed=request.recipe.seed + 1)
-    check_shapes(request.recipe, autoencoder)
+    check_prediction(recipe)
+    check_losses(recipe)
+    record = {"source": request.source, "recipe": to_json(recipe)}
+    if request.start is None:
+        start, autoencoder = None, build(recipe.autoencoder, seed=recipe.seed)
+        network = build(recipe.network, seed=recipe.seed + 1)
+    else:
+        start = open_start(request.start)
+        autoencoder, network = start.autoencoder, start.network
+        record["start"] = {"model": located(request.start), "hash": start.facts["hash"]}
+    check_shapes(recipe, autoencoder)
+    fits = (recipe.fit_autoencoder, recipe.fit_text, recipe.fit_denoiser)
+    for remark in remarks({fit.precision for fit in fits}, best_device()):
+        yield Said(remark)
     with locked(run.root):
-        run.claim({"source": request.source, "recipe": to_json(request.recipe)})
+        run.claim(record)
         sweep(run.root)
         clock = Clock(run)
-        pictures = yield from read_pictures(run, request.source, request.recipe)
+        pictures = yield from read_pictures(run, request.source, recipe)
         run.write_skipped([(item.name, item.reason) for item in pictures.prepared.dataset.skipped])
-        training = Training(run, clock, request.recipe, pictures, autoencoder, network)
-        yield from training.stages()
+        training = Training(run, clock, recipe, pictures, autoencoder, network, start)
+        yield from training.stages() if start is None else adapt(training)

@@ -1,0 +1,123 @@
+"""What a model folder is and what opens it; and a copy of it, its weights in another type.
+
+From a run the copy takes along what the run alone knows: hours, steps, scores, the model for few steps.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+from rhinoise.core.config import from_json
+from rhinoise.core.errors import ConfigError, RunFolderError, UnknownNameError
+from rhinoise.core.files import read_json, replacing_folder
+from rhinoise.nets.on_disk import Weights
+from rhinoise.recipes import Recipe
+from rhinoise.storage import bundle
+from rhinoise.storage.card import CARD
+from rhinoise.storage.description import Description, describe
+from rhinoise.storage.index import FACTS, INDEX, OURS, read_facts, read_index
+from rhinoise.storage.run_folder import FEW_STEPS, STEPS, RunFolder
+from rhinoise.workflows.command import command
+from rhinoise.workflows.defaults import DEFAULT_MODEL
+from rhinoise.workflows.events import Event, Said, Wrote
+from rhinoise.workflows.paths import find_model
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertRequest:
+    """Which model, and where a copy goes, if one is wanted."""
+
+    model: Path | str = DEFAULT_MODEL
+    """A run, a model folder, or "bundled"."""
+    out: Path | None = None
+    weights: str | None = None
+    """The type of the copy's matrices: fp32 or bf16; None: as they are, or fp32."""
+
+
+def convert(request: ConvertRequest) -> Generator[Event, None, Description]:
+    """Write the copy, where one is asked for; return what the copy, or else the model, is.
+
+    Raises:
+        ModelFolderError: there is no model, or not a whole one.
+        RunFolderError: something else is in the copy's place.
+    """
+    folder = find_model(request.model)
+    run = RunFolder(folder)
+    model = run.model if run.model.is_dir() else folder
+    found = describe(model)
+    if request.out is None:
+        if request.weights is not None:
+            raise ConfigError("--weights is how a copy is written: say where to, --out FOLDER")
+        return found
+    kind = _kind(request.weights, found)
+    _check_place(request.out, folder, model)
+    facts = yield from _of_run(run, found.hash) if run.model.is_dir() else _nothing()
+    with replacing_folder(request.out) as new:
+        _copy(model, new, kind, facts)
+        if run.few_steps.is_dir():
+            _copy(run.few_steps, new / FEW_STEPS, kind, facts)
+    yield Wrote(request.out)
+    return describe(request.out)
+
+
+def _nothing() -> Generator[Event, None, dict[str, Any]]:
+    yield from ()
+    return {}
+
+
+def _kind(asked: str | None, found: Description) -> Weights:
+    wanted = asked or next(part.weights for part in found.parts if part.what == "network")
+    for known in get_args(Weights):
+        if wanted == known:
+            return known
+    if asked is None:
+        return "fp32"
+    raise UnknownNameError("type of weights", asked, get_args(Weights))
+
+
+def _check_place(out: Path, folder: Path, model: Path) -> None:
+    """RunFolderError unless `out` is free, or holds a model folder of ours and nothing else."""
+    if not out.exists():
+        return
+    if {out.resolve(), *out.resolve().parents} & {folder.resolve(), model.resolve()}:
+        raise RunFolderError(f"--out {out} is the model itself, or inside it: choose another place")
+    if not out.is_dir():
+        raise RunFolderError(f"--out {out} is a file, wanted a folder: choose another name")
+    strangers = sorted(_files(out) - _own(out) - {f"{FEW_STEPS}/{name}" for name in _own(out / FEW_STEPS)})
+    if strangers:
+        raise RunFolderError(
+            f"--out {out} holds {strangers[0]}, which is not of a model folder that rhinoise wrote: choose "
+            "another place"
+        )
+
+
+def _files(folder: Path) -> set[str]:
+    return {file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir()}
+
+
+def _own(folder: Path) -> set[str]:
+    """The files that a model folder of ours is made of; none where there is no such folder."""
+    if not (folder / FACTS).is_file() or OURS not in read_index(folder):
+        return set()
+    return {*read_facts(folder, ours=True)["files"], FACTS, INDEX, CARD}
+
+
+def _copy(model: Path, to: Path, kind: Weights, facts: dict[str, Any]) -> None:
+    parts = bundle.load(model)
+    bundle.save(to, replace(parts, facts={**parts.facts, **facts}), kind)
+
+
+def _of_run(run: RunFolder, model_hash: str) -> Generator[Event, None, dict[str, Any]]:
+    """What the run knows of its model: how long it took, its steps, its scores."""
+    record, plan = run.record(), run.plan()
+    facts: dict[str, Any] = {
+        "hours": round(plan["seconds"] / 3600, 2),
+        "steps": {name.removesuffix(STEPS): n for name, n in plan.items() if name.endswith(STEPS)},
+    }
+    if "start" not in record:
+        facts["command"] = command(record["source"], from_json(Recipe, record["recipe"]))
+    scores = run.root / "scores.json"
+    if not scores.is_file() or read_json(scores)["model_hash"] != model_hash:
+        yield Said(f"the scores of this model are not known: rhinoise evaluate {run.root} measures them")
+    return facts
