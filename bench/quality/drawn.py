@@ -15,10 +15,11 @@ def draw_chunk(folder: Path, first: int, draw: Callable[[], np.ndarray]) -> None
     file = folder / f"{first:05d}.npy"
     if file.is_file():
         return
+    drawn = draw()
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{first:05d}.npy"
     with temporary.open("wb") as out:
-        np.save(out, draw())
+        np.save(out, drawn)
     os.replace(temporary, file)
 
 
