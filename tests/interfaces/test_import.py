@@ -23,6 +23,20 @@ def test_importing_loads_nothing_heavy(module: str) -> None:
     assert not loaded_after(f"import {module}") & set(HEAVY)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import rhinoise.workflows.generate",
+        "from rhinoise.nets.text import TextConfig, TextEncoder; "
+        "config = TextConfig(width=4, layers=1, heads=1, context=4); "
+        "TextEncoder.create(['a rhinoceros'], config, seed=0).encode([''])",
+    ],
+)
+def test_drawing_loads_torch_and_little_else(statement: str) -> None:
+    """Most of a cold start is imports: transformers alone took three times as long as torch."""
+    assert not loaded_after(statement) & (set(HEAVY) - {"torch", "numpy", "PIL"})
+
+
 @pytest.mark.parametrize("name", rhinoise.__all__)
 def test_every_public_name_is_there(name: str) -> None:
     assert getattr(rhinoise, name) is not None

@@ -8,10 +8,20 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers.decoders import ByteLevel
 
 from rhinoise.core.errors import ConfigError, MissingPackageError, ModelFolderError, UnknownNameError
 from rhinoise.nets.text import FROZEN_TEXT, FrozenTextEncoder, TextConfig, TextEncoder
-from rhinoise.nets.text.tokenizer import END, load_tokenizer, save_tokenizer, train_tokenizer
+from rhinoise.nets.text.tokenizer import (
+    END,
+    END_OF_WORD,
+    START,
+    load_tokenizer,
+    rules,
+    save_tokenizer,
+    train_tokenizer,
+)
+from rhinoise.nets.text.transformer import ACTIVATIONS
 
 CAPTIONS = [
     f"{what}, {style} style" for what in ("rhinoceros", "hippopotamus") for style in ("twemoji", "noto")
@@ -41,54 +51,108 @@ def wide_tokenizer():
 
 def letters(tokenizer, text):
     """What is left of a text when case and spaces do not count; decoding strips blanks at the ends."""
-    return tokenizer.backend_tokenizer.normalizer.normalize_str(text).replace(" ", "").strip()
+    return tokenizer.words.normalizer.normalize_str(text).replace(" ", "").strip()
+
+
+def spoken(tokenizer, text):
+    """A text's tokens, and the text that they say."""
+    tokens = tokenizer.words.encode(text).tokens
+    return tokens, ByteLevel().decode([token.removesuffix(END_OF_WORD) for token in tokens])
 
 
 @settings(max_examples=150, deadline=None)
 @given(text=st.text(max_size=40))
 def test_any_text_survives_the_tokenizer(wide_tokenizer, text):
-    ids = wide_tokenizer(text, add_special_tokens=False).input_ids
-    assert wide_tokenizer.unk_token_id not in ids
-    assert wide_tokenizer.decode(ids).replace(" ", "").strip() == letters(wide_tokenizer, text)
+    tokens, said = spoken(wide_tokenizer, text)
+    assert END not in tokens
+    assert said.replace(" ", "").strip() == letters(wide_tokenizer, text)
 
 
 def test_digits_are_kept(wide_tokenizer):
     """A tokenizer learnt from few captions once lacked byte symbols: "12" became two end tokens."""
-    assert wide_tokenizer.tokenize("12") == ["1</w>", "2</w>"]
+    assert spoken(wide_tokenizer, "12")[0] == ["1</w>", "2</w>"]
 
 
 def test_captions_are_learnt(wide_tokenizer):
-    assert wide_tokenizer.tokenize("rhinoceros twemoji") == ["rhinoceros</w>", "twemoji</w>"]
-    assert 514 < len(wide_tokenizer) <= 600
+    assert spoken(wide_tokenizer, "rhinoceros twemoji")[0] == ["rhinoceros</w>", "twemoji</w>"]
+    assert 514 < len(wide_tokenizer.vocabulary) <= 600
 
 
 def test_the_same_captions_give_the_same_tokens():
-    vocabularies = [train_tokenizer(CAPTIONS, vocabulary=530, context=8).get_vocab() for _ in range(3)]
+    vocabularies = [train_tokenizer(CAPTIONS, vocabulary=530, context=8).vocabulary for _ in range(3)]
     assert vocabularies[0] == vocabularies[1] == vocabularies[2]
     assert len(vocabularies[0]) == 530
 
 
-def test_the_folder_opens_in_transformers_with_the_same_ids(encoder, tmp_path):
-    from transformers import CLIPTokenizer
+@pytest.fixture(scope="module")
+def stock(encoder, tmp_path_factory):
+    """What transformers makes of a folder of ours: its tokenizer and its text model."""
+    from transformers import CLIPTextModel, CLIPTokenizer
 
-    encoder.save(tmp_path)
-    stock = CLIPTokenizer.from_pretrained(tmp_path / "tokenizer")
-    stock_ids = stock(
-        TRICKY, padding="max_length", max_length=stock.model_max_length, truncation=True, return_tensors="pt"
-    ).input_ids
-    assert torch.equal(stock_ids, encoder.tokenize(TRICKY))
-    assert stock.pad_token == stock.unk_token == stock.eos_token == END
+    folder = tmp_path_factory.mktemp("stock")
+    encoder.save(folder)
+    model = CLIPTextModel.from_pretrained(folder / "text_encoder", use_safetensors=True)
+    return CLIPTokenizer.from_pretrained(folder / "tokenizer"), model.eval()
 
 
-def test_the_folder_opens_in_transformers_with_the_same_states(encoder, tmp_path):
-    from transformers import CLIPTextModel
+def test_tricky_captions_have_the_same_ids_in_transformers(encoder, stock):
+    assert torch.equal(stock_ids(stock, TRICKY), encoder.tokenize(TRICKY))
+    assert stock[0].pad_token == stock[0].unk_token == stock[0].eos_token == END
 
-    encoder.save(tmp_path)
-    stock = CLIPTextModel.from_pretrained(tmp_path / "text_encoder", use_safetensors=True).eval()
-    ids = encoder.tokenize(TRICKY)
-    theirs, ours = stock(ids), encoder.encode(TRICKY)
+
+@settings(max_examples=150, deadline=None)
+@given(words=st.lists(st.text(max_size=8) | st.sampled_from([START, END, "  ", "'s"]), max_size=5))
+def test_any_caption_has_the_same_ids_in_transformers(encoder, stock, words):
+    text = "".join(words)
+    assert torch.equal(stock_ids(stock, [text]), encoder.tokenize([text]))
+
+
+def stock_ids(stock, captions):
+    tokenizer, _ = stock
+    return tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
+
+
+def test_states_are_the_same_in_transformers(encoder, stock):
+    theirs, ours = stock[1](encoder.tokenize(TRICKY)), encoder.encode(TRICKY)
     assert torch.equal(theirs.last_hidden_state, ours.tokens)
     assert torch.equal(theirs.pooler_output, ours.pooled)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_folder_that_transformers_wrote_opens_here(encoder, tmp_path, activation):
+    """Also one that leaves CLIP's own sizes unsaid, and one with Stable Diffusion 2's usual gelu."""
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    torch.manual_seed(3)
+    settings = CLIPTextConfig(
+        vocab_size=len(encoder.tokenizer.vocabulary),
+        hidden_size=32,
+        num_hidden_layers=2,
+        max_position_embeddings=SIZE.context,
+        hidden_act=activation,
+        eos_token_id=encoder.tokenizer.end,
+    )
+    theirs = CLIPTextModel(settings).eval()
+    theirs.save_pretrained(tmp_path / "text_encoder")
+    config = tmp_path / "text_encoder" / "config.json"
+    assert settings.intermediate_size == 2048
+    said = json.loads(config.read_text())
+    config.write_text(json.dumps({name: said[name] for name in said if name != "intermediate_size"}))
+    save_tokenizer(encoder.tokenizer, tmp_path / "tokenizer")
+    ours, ids = TextEncoder.load(tmp_path), encoder.tokenize(TRICKY)
+    torch.testing.assert_close(ours(ids).tokens, theirs(ids).last_hidden_state)
+    torch.testing.assert_close(ours(ids).pooled, theirs(ids).pooler_output)
+
+
+def test_first_weights_are_spread_as_in_transformers(encoder, stock):
+    from transformers import CLIPTextModel
+
+    settings = TextConfig(width=64, layers=2, heads=2, context=64)
+    ours = TextEncoder.create(CAPTIONS, settings, seed=0).model
+    torch.manual_seed(0)
+    theirs = CLIPTextModel(type(stock[1].config)(**ours.settings)).state_dict()
+    for name, weight in ours.state_dict().items():
+        torch.testing.assert_close(weight.std(), theirs[name].std(), rtol=0.1, atol=0)
 
 
 def test_save_then_load_is_the_same_encoder(encoder, tmp_path):
@@ -105,7 +169,7 @@ def test_shapes_mask_and_pooling(encoder):
     assert text.pooled.shape == (len(TRICKY), encoder.pooled_width)
     assert text.mask.sum(dim=1).tolist()[:3] == [
         2,
-        encoder.tokenize(TRICKY[1:2])[0].tolist().index(encoder.tokenizer.eos_token_id) + 1,
+        encoder.tokenize(TRICKY[1:2])[0].tolist().index(encoder.tokenizer.end) + 1,
         4,
     ]
     assert text.mask[-1].all()
@@ -114,8 +178,7 @@ def test_shapes_mask_and_pooling(encoder):
 
 
 def test_long_captions_are_counted(encoder):
-    ids = encoder.tokenizer("a b c").input_ids
-    assert len(ids) == 5
+    assert len(encoder.tokenizer.words.encode("a b c").ids) == 3
     fits, too_long = " ".join("a" * (SIZE.context - 2)), " ".join("a" * (SIZE.context - 1))
     assert encoder.too_long(["", fits]) == 0
     assert encoder.too_long([fits, too_long, too_long]) == 2
@@ -162,6 +225,9 @@ def test_pickles_are_refused(encoder, tmp_path):
         lambda folder: (folder / "text_encoder" / "config.json").write_text('{"architectures": ["T5"]}'),
         lambda folder: edit(folder / "text_encoder" / "config.json", hidden_size=32),
         lambda folder: edit(folder / "text_encoder" / "config.json", num_hidden_layers=2),
+        lambda folder: edit(folder / "text_encoder" / "config.json", num_attention_heads=3),
+        lambda folder: edit(folder / "text_encoder" / "config.json", hidden_act="relu"),
+        lambda folder: edit(folder / "tokenizer" / "tokenizer_config.json", model_max_length=13),
         lambda folder: (folder / "tokenizer" / "merges.txt").unlink(),
         lambda folder: (folder / "tokenizer" / "merges.txt").write_text("#version: 0.2\nq zz\n"),
         lambda folder: (folder / "tokenizer" / "vocab.json").write_text("["),
@@ -181,8 +247,9 @@ def edit(file, **changes):
 def test_a_tokenizer_reads_back(wide_tokenizer, tmp_path):
     save_tokenizer(wide_tokenizer, tmp_path)
     loaded = load_tokenizer(tmp_path)
-    assert loaded.get_vocab() == wide_tokenizer.get_vocab()
-    assert loaded.model_max_length == wide_tokenizer.model_max_length == 400
+    assert loaded.vocabulary == wide_tokenizer.vocabulary
+    assert loaded.context == wide_tokenizer.context == 400
+    assert rules(loaded.words) == rules(wide_tokenizer.words)
 
 
 # The frozen encoder

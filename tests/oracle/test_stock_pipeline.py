@@ -12,6 +12,7 @@ from diffusers import (
     StableDiffusionPipeline,
     UNet2DConditionModel,
 )
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from rhinoise.core.config import to_json
 from rhinoise.core.random import INITIAL, noise_source
@@ -116,7 +117,7 @@ def test_stock_diffusers_draws_our_picture(
 @pytest.mark.parametrize("kind", ["flow", "epsilon"])
 def test_a_folder_that_diffusers_wrote_opens_here(tmp_path: Path, kind: str) -> None:
     torch.manual_seed(1)
-    text = TextEncoder.create(["a rhinoceros", "a hippopotamus on the moon"], TEXT, seed=0)
+    TextEncoder.create(["a rhinoceros", "a hippopotamus on the moon"], TEXT, seed=0).save(tmp_path / "text")
     scheduler = (
         DPMSolverMultistepScheduler(
             prediction_type="flow_prediction", use_flow_sigmas=True, solver_order=2, steps_offset=1
@@ -128,8 +129,8 @@ def test_a_folder_that_diffusers_wrote_opens_here(tmp_path: Path, kind: str) -> 
     )
     theirs = StableDiffusionPipeline(
         vae=AutoencoderKL(**autoencoder_to_diffusers(AUTOENCODER) | {"scaling_factor": 0.7}),
-        text_encoder=text.model,
-        tokenizer=text.tokenizer,
+        text_encoder=CLIPTextModel.from_pretrained(tmp_path / "text" / "text_encoder"),
+        tokenizer=CLIPTokenizer.from_pretrained(tmp_path / "text" / "tokenizer"),
         unet=UNet2DConditionModel(**unet_to_diffusers(UNET)),
         scheduler=scheduler,
         safety_checker=None,

@@ -1,12 +1,11 @@
 """The text encoder that is trained here: a small CLIP text transformer (Radford et al. 2021), its own tokens.
 
-It is transformers' own CLIPTextModel and CLIPTokenizer, only smaller, so that stock diffusers opens it.
+On disk it is a CLIPTextModel and a CLIPTokenizer, so that stock diffusers opens it.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Int
@@ -21,12 +20,13 @@ from rhinoise.nets.fingerprint import fingerprint
 from rhinoise.nets.on_disk import Weights, on_disk
 from rhinoise.nets.text.tokenizer import (
     SMALLEST_VOCABULARY,
+    Tokenizer,
     load_tokenizer,
     rules,
     save_tokenizer,
-    too_long,
     train_tokenizer,
 )
+from rhinoise.nets.text.transformer import TextTransformer
 from rhinoise.nets.text.weights import safe_weights
 
 PREFIX = "text_model."
@@ -70,57 +70,54 @@ class TextEncoder(nn.Module):
     the first end token; `pooled` is the hidden state there.
     """
 
-    # Any: importing transformers.CLIPTextModel and CLIPTokenizer up here would take seconds.
-    def __init__(self, model: Any, tokenizer: Any) -> None:
+    def __init__(self, model: TextTransformer, tokenizer: Tokenizer) -> None:
         super().__init__()
-        self.model: Any = model
-        self.tokenizer = tokenizer
+        self.model, self.tokenizer = model, tokenizer
 
     @classmethod
     def create(cls, captions: Sequence[str], config: TextConfig, *, seed: int) -> "TextEncoder":
         """A tokenizer learnt from `captions` and a transformer with random weights, a function of `seed`."""
-        from transformers import CLIPTextConfig, CLIPTextModel
-
         tokenizer = train_tokenizer(captions, vocabulary=config.vocabulary, context=config.context)
-        settings = CLIPTextConfig(
-            architectures=["CLIPTextModel"],
-            dtype="float32",
-            vocab_size=len(tokenizer),
-            hidden_size=config.width,
-            intermediate_size=4 * config.width,
-            projection_dim=config.width,
-            num_hidden_layers=config.layers,
-            num_attention_heads=config.heads,
-            max_position_embeddings=config.context,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
+        settings = {
+            "architectures": ["CLIPTextModel"],
+            "model_type": "clip_text_model",
+            "dtype": "float32",
+            "vocab_size": len(tokenizer.vocabulary),
+            "hidden_size": config.width,
+            "intermediate_size": 4 * config.width,
+            "projection_dim": config.width,
+            "num_hidden_layers": config.layers,
+            "num_attention_heads": config.heads,
+            "max_position_embeddings": config.context,
+            "bos_token_id": tokenizer.start,
+            "eos_token_id": tokenizer.end,
+            "pad_token_id": tokenizer.end,
+        }
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return cls(CLIPTextModel(settings), tokenizer)
+            return cls(TextTransformer(settings), tokenizer)
 
     @property
     def config(self) -> TextConfig:
         """The size of this encoder, `vocabulary` being what came out."""
-        settings = self.model.config
+        settings = self.model.settings
         return TextConfig(
-            width=settings.hidden_size,
-            layers=settings.num_hidden_layers,
-            heads=settings.num_attention_heads,
-            context=settings.max_position_embeddings,
-            vocabulary=settings.vocab_size,
+            width=settings["hidden_size"],
+            layers=settings["num_hidden_layers"],
+            heads=settings["num_attention_heads"],
+            context=settings["max_position_embeddings"],
+            vocabulary=settings["vocab_size"],
         )
 
     @property
     def context(self) -> int:
         """The number of tokens per caption."""
-        return self.model.config.max_position_embeddings
+        return self.config.context
 
     @property
     def width(self) -> int:
         """The width of `TextEmbedding.tokens`."""
-        return self.model.config.hidden_size
+        return self.config.width
 
     @property
     def pooled_width(self) -> int:
@@ -130,25 +127,24 @@ class TextEncoder(nn.Module):
     @property
     def fingerprint(self) -> str:
         """A hash of the weights and the tokens: equal fingerprints, equal embeddings."""
-        return fingerprint(self.model, rules(self.tokenizer))
+        return fingerprint(self.model, rules(self.tokenizer.words))
 
     def too_long(self, captions: Sequence[str]) -> int:
         """How many captions have more tokens than the context holds, and are cut."""
-        return too_long(self.tokenizer, captions, self.context)
+        return self.tokenizer.too_long(captions)
 
     def tokenize(self, captions: Sequence[str]) -> Int[Tensor, "b l"]:
         """Captions => ids, `context` each; what is too long is cut, "" is unconditional."""
-        return self.tokenizer(
-            list(captions), padding="max_length", truncation=True, return_tensors="pt"
-        ).input_ids
+        return torch.tensor(self.tokenizer.ids(captions))
 
     def forward(self, ids: Int[Tensor, "b l"]) -> TextEmbedding:
         """Ids => TextEmbedding, with gradients; moves the ids to the model's device."""
-        ids = ids.to(self.model.device)
-        answer = self.model(input_ids=ids)
-        ends = (ids == self.model.config.eos_token_id).int()
+        ids = ids.to(self.model.final_layer_norm.weight.device)
+        states = self.model(ids)
+        ends = (ids == self.tokenizer.end).int()
         mask = ends.cumsum(dim=1) - ends == 0  # no end token before this position
-        return TextEmbedding(tokens=answer.last_hidden_state, mask=mask, pooled=answer.pooler_output)
+        pooled = states[torch.arange(len(ids), device=ids.device), mask.sum(dim=1) - 1]
+        return TextEmbedding(tokens=states, mask=mask, pooled=pooled)
 
     def encode(self, captions: Sequence[str]) -> TextEmbedding:
         """Captions => TextEmbedding, with gradients."""
@@ -158,17 +154,13 @@ class TextEncoder(nn.Module):
         """Write `folder`/tokenizer and `folder`/text_encoder, as diffusers lays them out."""
         save_tokenizer(self.tokenizer, folder / "tokenizer")
         to = folder / "text_encoder"
-        write_json(to / "config.json", self.model.config.to_diff_dict())
-        weights = {
-            PREFIX + name.removeprefix(PREFIX): weight for name, weight in self.model.state_dict().items()
-        }
+        write_json(to / "config.json", self.model.settings)
+        weights = {PREFIX + name: weight for name, weight in self.model.state_dict().items()}
         save_file(on_disk(weights, kind), to / "model.safetensors", metadata={"format": "pt"})
 
     @classmethod
     def load(cls, folder: Path) -> "TextEncoder":
         """Read what `save` wrote; ModelFolderError when it is missing, half written, foreign or unsafe."""
-        from transformers import CLIPTextConfig, CLIPTextModel
-
         where = folder / "text_encoder"
         file = safe_weights(where)
         tokenizer = load_tokenizer(folder / "tokenizer")
@@ -176,10 +168,14 @@ class TextEncoder(nn.Module):
             settings = read_json(where / "config.json")
             if settings.get("architectures") != ["CLIPTextModel"]:
                 raise ModelFolderError(f"{where} is a {settings.get('architectures')}, not a CLIPTextModel")
-            model = CLIPTextModel(CLIPTextConfig.from_dict(settings))
-            names = {name.removeprefix(PREFIX): name for name in model.state_dict()}
+            model = TextTransformer(settings)
             weights = {name.removeprefix(PREFIX): weight for name, weight in load_file(file).items()}
-            model.load_state_dict({names.get(name, name): weight for name, weight in weights.items()})
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            model.load_state_dict(weights)
+        except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
             raise ModelFolderError(f"the text encoder in {where} is damaged: {error}") from error
+        if tokenizer.context > model.settings["max_position_embeddings"]:
+            raise ModelFolderError(
+                f"{folder} is damaged: its tokenizer gives {tokenizer.context} tokens, and its text encoder "
+                f"takes {model.settings['max_position_embeddings']}"
+            )
         return cls(model, tokenizer)

@@ -16,7 +16,7 @@ from rhinoise.core.files import sha256
 from rhinoise.core.shapes import TextEmbedding
 from rhinoise.nets.fingerprint import fingerprint
 from rhinoise.nets.on_disk import Weights, on_disk
-from rhinoise.nets.text.tokenizer import rules, too_long
+from rhinoise.nets.text.tokenizer import rules
 from rhinoise.nets.text.weights import safe_weights
 
 BATCH = 128
@@ -100,11 +100,12 @@ class FrozenTextEncoder(nn.Module):
     @property
     def fingerprint(self) -> str:
         """A hash of the weights, the tokens and the context: equal fingerprints, equal embeddings."""
-        return fingerprint(self.model, rules(self.tokenizer), str(self.context))
+        return fingerprint(self.model, rules(self.tokenizer.backend_tokenizer), str(self.context))
 
     def too_long(self, captions: Sequence[str]) -> int:
         """How many captions have more tokens than the context holds, and are cut."""
-        return too_long(self.tokenizer, captions, self.context)
+        ids = self.tokenizer(list(captions), truncation=True, max_length=self.context + 1).input_ids
+        return sum(len(tokens) > self.context for tokens in ids)
 
     def train(self, mode: bool = True) -> "FrozenTextEncoder":
         """Stays in evaluation mode: a frozen encoder has no dropout."""

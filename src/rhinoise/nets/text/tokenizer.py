@@ -6,7 +6,8 @@ special tokens. So whatever one types has tokens, emoji included: the unknown to
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +18,63 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 END_OF_WORD = "</w>"
 SMALLEST_VOCABULARY = 2 * 256 + 2
 """Byte symbols, byte symbols that end a word, and the special tokens."""
+WORDS = r"""<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"""
+"""What CLIP takes for a word: letters, one digit, a run of other signs, an English ending."""
+
+Merges = list[tuple[str, str]]
 
 
-def train_tokenizer(captions: Sequence[str], *, vocabulary: int, context: int) -> Any:
-    """Learn a transformers.CLIPTokenizer of at most `vocabulary` tokens; every caption becomes `context` ids.
+@dataclass(frozen=True)
+class Tokenizer:
+    """Captions => `context` ids each: the start, the words, and the end as often as there is room left."""
+
+    words: Any
+    """A tokenizers.Tokenizer: a text's ids, without start and end."""
+    context: int
+
+    @property
+    def vocabulary(self) -> dict[str, int]:
+        """Token => id, in the order of ids."""
+        return dict(sorted(self.words.get_vocab().items(), key=lambda entry: entry[1]))
+
+    @property
+    def start(self) -> int:
+        """The id that every caption begins with."""
+        return self.words.token_to_id(START)
+
+    @property
+    def end(self) -> int:
+        """The id that every caption ends with."""
+        return self.words.token_to_id(END)
+
+    def ids(self, captions: Sequence[str]) -> list[list[int]]:
+        """Every caption's ids; what is too long is cut."""
+        room, start, end = self.context - 2, self.start, self.end
+        return [
+            [start, *found.ids[:room], *[end] * (1 + max(0, room - len(found.ids)))]
+            for found in self.words.encode_batch(list(captions))
+        ]
+
+    def too_long(self, captions: Sequence[str]) -> int:
+        """How many captions have more tokens than the context holds, and are cut."""
+        return sum(len(found.ids) > self.context - 2 for found in self.words.encode_batch(list(captions)))
+
+
+def train_tokenizer(captions: Sequence[str], *, vocabulary: int, context: int) -> Tokenizer:
+    """Learn a tokenizer of at most `vocabulary` tokens; every caption becomes `context` ids.
 
     The same captions give the same tokenizer. Fewer tokens come out when the captions hold fewer pairs that
     occur twice.
     """
-    from tokenizers import Tokenizer, pre_tokenizers
+    from tokenizers import Tokenizer as Learner
+    from tokenizers import pre_tokenizers
     from tokenizers.models import BPE
     from tokenizers.trainers import BpeTrainer
-    from transformers import CLIPTokenizer
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     symbols = letters + [letter + END_OF_WORD for letter in letters]
-    clip = CLIPTokenizer().backend_tokenizer
-    learner = Tokenizer(BPE(end_of_word_suffix=END_OF_WORD, continuing_subword_prefix=""))
-    learner.normalizer, learner.pre_tokenizer = clip.normalizer, clip.pre_tokenizer
+    learner = Learner(BPE(end_of_word_suffix=END_OF_WORD, continuing_subword_prefix=""))
+    _split_as_clip(learner)
     # As "special" tokens the symbols get the first ids: otherwise the order of a hash table
     # numbers those that end a word, and equally frequent pairs merge in another order every time.
     trainer = BpeTrainer(
@@ -48,17 +88,14 @@ def train_tokenizer(captions: Sequence[str], *, vocabulary: int, context: int) -
     learner.train_from_iterator(captions, trainer)
     merges = _merges(learner.to_str())
     tokens = dict.fromkeys([*symbols, *map("".join, merges), START, END])
-    return CLIPTokenizer(
-        vocab={token: index for index, token in enumerate(tokens)}, merges=merges, model_max_length=context
-    )
+    return Tokenizer(_words({token: index for index, token in enumerate(tokens)}, merges), context)
 
 
-def save_tokenizer(tokenizer: Any, folder: Path) -> None:
+def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     """Write vocab.json, merges.txt, tokenizer_config.json and special_tokens_map.json."""
     special = {"bos_token": START, "eos_token": END, "pad_token": END, "unk_token": END}
-    vocabulary = dict(sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1]))
-    merges = _merges(tokenizer.backend_tokenizer.to_str())
-    write_json(folder / "vocab.json", vocabulary)
+    merges = _merges(tokenizer.words.to_str())
+    write_json(folder / "vocab.json", tokenizer.vocabulary)
     write_text(folder / "merges.txt", "\n".join(["#version: 0.2", *map(" ".join, merges)]) + "\n")
     write_json(folder / "special_tokens_map.json", special)
     write_json(
@@ -68,16 +105,14 @@ def save_tokenizer(tokenizer: Any, folder: Path) -> None:
             "add_prefix_space": False,
             "do_lower_case": True,
             "errors": "replace",
-            "model_max_length": tokenizer.model_max_length,
+            "model_max_length": tokenizer.context,
             "tokenizer_class": "CLIPTokenizer",
         },
     )
 
 
-def load_tokenizer(folder: Path) -> Any:
+def load_tokenizer(folder: Path) -> Tokenizer:
     """Read what `save_tokenizer` or transformers wrote; ModelFolderError when it is missing or damaged."""
-    from transformers import CLIPTokenizer
-
     try:
         context = read_json(folder / "tokenizer_config.json")["model_max_length"]
         if (folder / "tokenizer.json").is_file():  # transformers 5 writes this and neither of the two below
@@ -87,7 +122,7 @@ def load_tokenizer(folder: Path) -> Any:
             vocabulary = read_json(folder / "vocab.json")
             lines = (folder / "merges.txt").read_text(encoding="utf-8").splitlines()[1:]
             merges = [(first, second) for first, second in map(str.split, lines)]
-        return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=context)
+        return Tokenizer(_words(vocabulary, merges), context)
     except FileNotFoundError as error:
         raise ModelFolderError(
             f"{folder} is not a tokenizer's folder: it lacks {Path(error.filename).name}"
@@ -96,16 +131,44 @@ def load_tokenizer(folder: Path) -> Any:
         raise ModelFolderError(f"the tokenizer in {folder} is damaged: {error}") from error
 
 
-def rules(tokenizer: Any) -> str:
-    """The vocabulary and the merges as one text: equal rules, equal ids."""
-    return json.dumps(json.loads(tokenizer.backend_tokenizer.to_str())["model"], sort_keys=True)
+def rules(words: Any) -> str:
+    """The vocabulary and the merges of a tokenizers.Tokenizer as one text: equal rules, equal ids."""
+    return json.dumps(json.loads(words.to_str())["model"], sort_keys=True)
 
 
-def _merges(tokenizer_json: str) -> Any:
+def _words(vocabulary: Mapping[str, int], merges: Merges) -> Any:
+    """The tokenizers.Tokenizer of these tokens and merges."""
+    from tokenizers import AddedToken
+    from tokenizers import Tokenizer as Words
+    from tokenizers.models import BPE
+
+    model = BPE(
+        vocab=dict(vocabulary),
+        merges=merges,
+        continuing_subword_prefix="",
+        end_of_word_suffix=END_OF_WORD,
+        unk_token=END,
+    )
+    words = Words(model)
+    _split_as_clip(words)
+    # Whoever types them means them: they are found before the text is split.
+    words.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in (START, END)])
+    return words
+
+
+def _split_as_clip(words: Any) -> None:
+    """Give a tokenizers.Tokenizer CLIP's rules: white space to blanks, NFC, lower case, words, bytes."""
+    from tokenizers import Regex
+    from tokenizers.normalizers import NFC, Lowercase, Replace
+    from tokenizers.normalizers import Sequence as Normalizers
+    from tokenizers.pre_tokenizers import ByteLevel, Split
+    from tokenizers.pre_tokenizers import Sequence as Splitters
+
+    words.normalizer = Normalizers([NFC(), Replace(Regex(r"\s+"), " "), Lowercase()])
+    words.pre_tokenizer = Splitters(
+        [Split(Regex(WORDS), behavior="removed", invert=True), ByteLevel(add_prefix_space=False)]
+    )
+
+
+def _merges(tokenizer_json: str) -> Merges:
     return [(first, second) for first, second in json.loads(tokenizer_json)["model"]["merges"]]
-
-
-def too_long(tokenizer: Any, captions: Sequence[str], context: int) -> int:
-    """How many captions have more than `context` tokens, start and end included, and are cut."""
-    ids = tokenizer(list(captions), truncation=True, max_length=context + 1).input_ids
-    return sum(len(tokens) > context for tokens in ids)
