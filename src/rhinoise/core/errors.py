@@ -9,6 +9,7 @@
     ├── RunFolderError               an --out that is taken, locked, or holds another recipe
     ├── ModelFolderError             a model folder that is missing, half written, foreign or unsafe
     ├── DiskFullError                no room for what was to be written
+    ├── DeviceError                  a GPU that stopped working, or memory that ran out, half-way
     └── MissingPackageError          an optional dependency that is not installed, with its pip line
 
 Interfaces print the sentence and leave with code 2. Whatever is not in this tree is a fault of the
@@ -60,6 +61,10 @@ class ModelFolderError(RhinoiseError):
 
 class DiskFullError(RhinoiseError):
     """No room for what was to be written."""
+
+
+class DeviceError(RhinoiseError):
+    """A GPU that stopped working, or memory that ran out, half-way."""
 
 
 class MissingPackageError(RhinoiseError):

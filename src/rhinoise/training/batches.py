@@ -3,6 +3,7 @@
 So a resumed run sees exactly what an uninterrupted one would have seen.
 """
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import lru_cache
@@ -44,10 +45,11 @@ def mapped(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 def in_parts(batch: Any, pictures: int, part: int) -> list[tuple[Any, float]]:
     """A batch of so many pictures as parts of at most `part`, in order, each with its share of the batch."""
-    starts = range(0, pictures, part)
+    if part >= pictures:
+        return [(batch, 1.0)]
+    slices = [slice(start, min(start + part, pictures)) for start in range(0, pictures, part)]
     return [
-        (mapped(batch, lambda tensor, a=start: tensor[a : a + part]), min(part, pictures - start) / pictures)
-        for start in starts
+        (mapped(batch, operator.itemgetter(rows)), (rows.stop - rows.start) / pictures) for rows in slices
     ]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rhinoise.core.errors import PlanError
+from rhinoise.core.errors import DeviceError, PlanError
 
 WINDOW = 64
 """Losses whose median says where a training stands: half of them may be outliers."""
@@ -31,6 +31,16 @@ class Diverged(PlanError):
     def __init__(self, why: str, learning_rate: float) -> None:
         super().__init__(f"{why}: start again with a lower learning rate (now {learning_rate:g})")
         self.why = why
+
+
+class Exhausted(DeviceError):
+    """Memory that was enough when it was tried, and is not any more."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(
+            f"memory ran out at step {step}: close other programs, and the same command goes on from the "
+            "last checkpoint"
+        )
 
 
 class Watch:

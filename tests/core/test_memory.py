@@ -1,0 +1,96 @@
+"""How much memory is free, how much something takes, and when it has run out."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from rhinoise.core import memory
+from rhinoise.core.memory import Growth, free_memory, is_exhausted, watched
+
+MiB = 2**20
+
+
+def container(folder, limit, held, cache, names):
+    folder.mkdir(parents=True)
+    limit_name, held_name, cache_name = names
+    (folder / limit_name).write_text(f"{limit}\n")
+    (folder / held_name).write_text(f"{held}\n")
+    (folder / "memory.stat").write_text(f"anon 1\n{cache_name} {cache}\nslab 2\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "place", "names"),
+    [
+        ("0::/user/app", "user", memory.LIMITS[0]),
+        ("0::/", "", memory.LIMITS[0]),
+        ("4:memory:/docker/1f", "memory", memory.LIMITS[1]),
+        ("4:memory:/docker/1f", "memory/docker/1f", memory.LIMITS[1]),
+    ],
+    ids=["version 2, outer", "version 2, inside", "version 1, inside", "version 1"],
+)
+def test_a_container_holds_less_than_the_machine(tmp_path, line, place, names):
+    root, own = tmp_path / "cgroup", tmp_path / "own"
+    container(root / place, 300 * MiB, 250 * MiB, 30 * MiB, names)
+    own.write_text(f"3:cpu:/x\n{line}\n")
+    assert list(memory._left_in(memory._containers(own, root))) == [80 * MiB]
+
+
+def test_without_containers_it_is_what_the_machine_has(tmp_path):
+    root, own = tmp_path / "cgroup", tmp_path / "own"
+    container(root, "max", 5, 0, memory.LIMITS[0])
+    assert list(memory._left_in(memory._containers(own, root))) == []
+    own.write_text("0::/\n")
+    assert list(memory._left_in(memory._containers(own, root))) == []
+    assert 16 * MiB < free_memory() < 2**50
+
+
+def test_growth_is_the_most_there_was_even_if_given_back():
+    growth = Growth()
+    with watched(growth):
+        torch.ones(64 * MiB // 4)
+        kept = torch.ones(256 * MiB // 4)
+        time.sleep(0.05)
+        del kept
+    assert 250 * MiB < growth.bytes < 400 * MiB
+
+
+EXHAUSTING = """
+import resource, sys, torch
+resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))
+from rhinoise.core.memory import is_exhausted
+for take in (lambda: torch.ones(2**34), lambda: bytearray(2**35)):
+    try:
+        take()
+    except Exception as error:
+        assert is_exhausted(error)
+    else:
+        sys.exit("there was enough")
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits are Linux'")
+def test_what_really_runs_out_is_known_as_that():
+    subprocess.run([sys.executable, "-c", EXHAUSTING], check=True)
+
+
+SAID = (
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    RuntimeError("MPS backend out of memory (MPS allocated: 5 GB)"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:80] data. DefaultCPUAllocator: not enough memory: you tried"
+    ),
+)
+
+
+@pytest.mark.parametrize("error", SAID, ids=str)
+def test_every_system_says_it_in_its_words(error):
+    assert is_exhausted(error)
+
+
+def test_other_errors_are_something_else():
+    assert not is_exhausted(RuntimeError("mat1 and mat2 shapes cannot be multiplied (3x4 and 3x4)"))
+    assert not is_exhausted(ValueError("out of memory"))
