@@ -19,10 +19,11 @@ from bench.child import ROOT, Child
 from bench.environment import peers_python
 from bench.machine import versions
 from bench.quality import report
-from bench.quality.contestants import BUDGETS, CONTESTANTS, LONGEST, Job, jobs, minutes_to_train
+from bench.quality.contestants import BUDGETS, CONTESTANTS, LONGEST, Job, gone_past, jobs, minutes_to_train
 from bench.quality.drawn import CHUNK, read_chunks
 from bench.quality.pictures import Pictures, prepare
 from bench.quality.scores import Judge
+from rhinoise.core.errors import RhinoiseError
 from rhinoise.core.files import cache_folder, locked, read_json, write_json
 
 SLICE = 20.0
@@ -39,6 +40,11 @@ def main(arguments: Sequence[str]) -> None:
     settings = {name: getattr(options, name) for name in ("clock", "threads", "samples")}
     results = options.work / "results"
     done = {file.stem for file in results.glob("*.json")}
+    if missed := gone_past(every, done):
+        names = ", ".join(job.name for job in missed)
+        sys.exit(
+            f"{names}: their trainings have gone past that; leave these budgets out, or give another --work"
+        )
     print(plan(every, done, options.samples), flush=True)
     if options.plan:
         return
@@ -49,11 +55,12 @@ def main(arguments: Sequence[str]) -> None:
         controls = options.work / "controls.json"
         if not controls.is_file():
             write_json(controls, judge.controls(options.samples))
+        report.write(options.work, every, pictures, settings, ROOT)
         for job in every:
-            if not (results / f"{job.name}.json").is_file():
+            if job.name not in done:
                 write_json(results / f"{job.name}.json", run(job, options, pictures, judge))
-                _clear(job, every, options.work)
-            report.write(options.work, every, pictures, settings, ROOT)
+                _clear(job, options.work)
+                report.write(options.work, every, pictures, settings, ROOT)
 
 
 def run(job: Job, options: argparse.Namespace, pictures: Pictures, judge: Judge) -> dict[str, Any]:
@@ -128,7 +135,7 @@ def _claim(file: Path, settings: dict[str, Any]) -> None:
     write_json(file, settings)
 
 
-def _clear(job: Job, every: Sequence[Job], work: Path) -> None:
+def _clear(job: Job, work: Path) -> None:
     """A training that nobody goes on with leaves its pictures alone."""
     if not CONTESTANTS[job.who].one_training:
         shutil.rmtree(work / "trainings" / job.training, ignore_errors=True)
@@ -164,4 +171,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except RhinoiseError as error:
+        sys.exit(str(error))

@@ -99,6 +99,19 @@ def jobs(who: list[str], budgets: list[float], seeds: list[int], longest: float)
     return sorted(found)
 
 
+def gone_past(every: list[Job], done: set[str]) -> list[Job]:
+    """The looks that a training can no longer give: a later one was taken first."""
+    return [
+        job
+        for job in every
+        if job.name not in done
+        and any(
+            other.training == job.training and other.budget > job.budget and other.name in done
+            for other in every
+        )
+    ]
+
+
 def minutes_to_train(job: Job, every: list[Job]) -> float:
     """What of its budget is left to train once the jobs before it are done."""
     before = [other.budget for other in every if other.training == job.training and other.budget < job.budget]

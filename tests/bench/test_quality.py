@@ -12,7 +12,7 @@ import torch
 from bench.quality import report
 from bench.quality.__main__ import plan
 from bench.quality.clock import CLOCKS, Stopwatch
-from bench.quality.contestants import CONTESTANTS, OURS, jobs, minutes_to_train
+from bench.quality.contestants import CONTESTANTS, OURS, gone_past, jobs, minutes_to_train
 from bench.quality.drawn import draw_chunk, read_chunks, to_uint8
 from bench.quality.peers.training import BATCH, Given, Peer, Training
 from bench.quality.pictures import GALLERY, Pictures, spread
@@ -40,6 +40,14 @@ def test_only_a_constant_rate_goes_on_from_the_budget_before(who):
     every = jobs([who], [3.0, 12.0], [0], longest=12.0)
     left = [minutes_to_train(job, every) for job in every]
     assert left == ([3.0, 9.0] if CONTESTANTS[who].one_training else [3.0, 12.0])
+
+
+def test_a_training_that_has_gone_past_a_budget_cannot_be_looked_at_there():
+    every = jobs(list(CONTESTANTS), [3.0, 12.0], [0, 1], longest=12.0)
+    assert gone_past(every, {job.name for job in every if job.budget == 3.0}) == []
+    missed = gone_past(every, {job.name for job in every if (job.budget, job.seed) == (12.0, 1)})
+    assert {(job.budget, job.seed) for job in missed} == {(3.0, 1)}
+    assert {job.who for job in missed} == {name for name, who in CONTESTANTS.items() if who.one_training}
 
 
 def test_the_plan_tells_what_is_left():
