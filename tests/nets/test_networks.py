@@ -52,6 +52,7 @@ CONFIGS = {
     "transformer, cross-attention": replace(TRANSFORMER, text="cross_attention"),
     "uvit": UVIT,
     "uvit, no pooled vector": replace(UVIT, pooled_width=0),
+    "uvit, folded latents": replace(UVIT, patch_size=2),
     "transformer, no pooled vector, single latents": replace(TRANSFORMER, pooled_width=0, patch_size=1),
 }
 TRANSFORMERS = [name for name in CONFIGS if name.startswith(("transformer", "uvit"))]

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 from rhinoise.core.errors import ConfigError
 from rhinoise.core.shapes import Latents, TextEmbedding, Times
+from rhinoise.nets.kernels import modulated
 from rhinoise.nets.layers import TimeEmbedding, time_features, zeroed
 from rhinoise.nets.transformer import (
     TIME_FEATURES,
     Block,
     TransformerConfig,
     check_blocks,
-    modulated,
     rotary_table,
 )
 
@@ -31,9 +31,10 @@ class UViTConfig:
     """The shape of a `UViT`.
 
     sample_size    height and width of the latents it is trained on; other even sizes work too
-    fine_width     channels of the convolutional blocks, at the latents' own resolution
+    patch_size     latents that are folded into one, along each side, on the way in; 1: none
+    fine_width     channels of the convolutional blocks, at the resolution of the folded latents
     fine_blocks    convolutional blocks before the transformer, and as many after it
-    width          of a token, which stands for 2 x 2 latents; a multiple of 4 heads
+    width          of a token, which stands for 2 x 2 folded latents; a multiple of 4 heads
     depth          transformer blocks, where picture and text tokens look at each other
     text_width     of the text encoder's tokens
     pooled_width   of its pooled vector; 0: the clock alone modulates
@@ -49,11 +50,17 @@ class UViTConfig:
     text_width: int
     pooled_width: int = 0
     mlp_ratio: int = 4
+    patch_size: int = 1
 
     def __post_init__(self) -> None:
         check_blocks(self.width, self.depth, self.heads)
-        if self.sample_size % 2:
-            raise ConfigError(f"latents of {self.sample_size} cannot be halved: take an even size")
+        if self.patch_size < 1:
+            raise ConfigError(f"patch_size is a number of latents, 1 or more, not {self.patch_size}")
+        if self.sample_size % (2 * self.patch_size):
+            raise ConfigError(
+                f"latents of {self.sample_size} cannot be folded by {self.patch_size} and halved: take a "
+                f"multiple of {2 * self.patch_size}"
+            )
 
     @property
     def blocks(self) -> TransformerConfig:
@@ -102,7 +109,8 @@ class UViT(nn.Module):
         super().__init__()
         self.config = config
         fine, width = config.fine_width, config.width
-        self.latent_in = nn.Conv2d(config.channels, fine, 3, padding=1)
+        channels = config.channels * config.patch_size**2
+        self.latent_in = nn.Conv2d(channels, fine, 3, padding=1)
         self.text_norm = nn.LayerNorm(config.text_width)
         self.text_in = nn.Linear(config.text_width, width)
         self.time_embedding = TimeEmbedding(TIME_FEATURES, width)
@@ -114,10 +122,11 @@ class UViT(nn.Module):
         self.blocks = nn.ModuleList(Block(config.blocks) for _ in range(config.depth))
         self.up = nn.Linear(width, 4 * fine)
         self.after = nn.ModuleList(FineBlock(fine) for _ in range(config.fine_blocks))
-        self.latent_out = zeroed(nn.Conv2d(fine, config.channels, 3, padding=1))
+        self.latent_out = zeroed(nn.Conv2d(fine, channels, 3, padding=1))
 
     def forward(self, x: Latents, time: Times, text: TextEmbedding) -> Latents:
         """The answer for noisy latents `x`, the clock at `time` (0 to about 1000), and captions `text`."""
+        x = F.pixel_unshuffle(x, self.config.patch_size)
         size, depth = (x.shape[2] // 2, x.shape[3] // 2), self.config.depth
         clock = self.time_embedding(time_features(time, TIME_FEATURES))
         if self.pooled_in is not None:
@@ -136,7 +145,8 @@ class UViT(nn.Module):
         for block, parameters in zip(self.after, fine[len(self.before) :], strict=True):
             x = block(x, parameters)
         shift, scale = last[:, :, None, None].unbind(1)
-        return self.latent_out(rearrange(modulated(x, shift, scale), "b h w c -> b c h w"))
+        answer = self.latent_out(rearrange(modulated(x, shift, scale), "b h w c -> b c h w"))
+        return F.pixel_shuffle(answer, self.config.patch_size)
 
     def _transformed(
         self,
