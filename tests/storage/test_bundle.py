@@ -24,9 +24,8 @@ from rhinoise.nets.unet import UNetConfig
 from rhinoise.nets.uvit import UViTConfig
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.pipeline.request import GenerateRequest, SamplingConfig
-from rhinoise.storage import bundle
 from rhinoise.storage.bundle import Bundle
-from rhinoise.storage.index import FACTS, INDEX, WEIGHTS
+from rhinoise.storage.index import FACTS, FORMAT, INDEX, OURS, WEIGHTS
 
 SIZE = 16
 TEXT = TextConfig(width=16, layers=1, heads=2, context=8, vocabulary=600)
@@ -186,7 +185,7 @@ FILES = [
 
 def test_every_file_is_known(saved):
     files = sorted(str(file.relative_to(saved)) for file in saved.rglob("*") if file.is_file())
-    assert files == FILES
+    assert files == ["README.md", *FILES]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -207,7 +206,7 @@ def foreign(folder):
     """The same folder as diffusers would have written it: nothing tells the sizes of its files."""
     (folder / FACTS).unlink()
     index = read_json(folder / INDEX)
-    write_json(folder / INDEX, {name: value for name, value in index.items() if name != bundle.OURS})
+    write_json(folder / INDEX, {name: value for name, value in index.items() if name != OURS})
     return folder
 
 
@@ -230,7 +229,7 @@ def test_a_foreign_folder_without_a_file_or_with_half_of_it_is_refused(folder, n
 
 
 def test_a_newer_folder_is_refused(folder):
-    write_json(folder / FACTS, read_json(folder / FACTS) | {"format": bundle.FORMAT + 1})
+    write_json(folder / FACTS, read_json(folder / FACTS) | {"format": FORMAT + 1})
     assert "upgrade rhinoise" in refused(folder)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from rhinoise.core.config import from_json
-from rhinoise.core.errors import ConfigError, ModelFolderError
+from rhinoise.core.errors import ConfigError, ModelFolderError, RhinoiseError
 from rhinoise.nets.text import FrozenTextEncoder
 from rhinoise.nets.unet import UNet
 from rhinoise.recipes import RECIPES, Recipe
@@ -75,7 +75,7 @@ def continued(parts: Bundle) -> Recipe:
 def _read(settings: Any) -> Recipe:
     try:
         return from_json(Recipe, settings)
-    except ConfigError as error:
+    except RhinoiseError as error:
         raise ModelFolderError(
             f"the recipe that the model was trained by cannot be read ({error}): it is of another version of "
             "rhinoise"
