@@ -1,9 +1,17 @@
 #!/bin/sh
-# What `make demo` does: train on the embedded emoji for about ten minutes, then draw.
-# Run again, it goes on where it was stopped.
+# What `make demo` does: draw with the bundled model at once, then train on the embedded emoji for about ten
+# minutes and draw again. Run again, it goes on where it was stopped.
 set -eu
 out=${1:-demo}
 minutes=${2:-10}
+
+# Combinations that it was never trained on, among others: colour and subject, subject and subject.
+rhinoise generate --out "$out/bundled" \
+    "a purple rhinoceros, twemoji style" "a rhinoceros and a chair, openmoji style" \
+    "a small green heart on the left, twemoji style" "a blue lemon, openmoji style" \
+    "a rhinoceros, twemoji style" "a grinning face, openmoji style" "a france flag, twemoji style" \
+    "a red apple, openmoji style"
+echo "Drawn by the bundled model: $out/bundled/grid.png"
 
 rhinoise train emoji --out "$out/run" --minutes "$minutes"
 
@@ -18,4 +26,4 @@ rhinoise generate --model "$out/run" --out "$out/pictures" \
 rhinoise forward "$out"/pictures/rhinoceros*twemoji*.png --out "$out/forward.png"
 rhinoise evaluate "$out/run"
 cp "$out/pictures/grid.png" "$out/run/samples/autoencoder.png" "$out/run/samples/loss.png" "$out"
-echo "See $out: grid.png, forward.png, autoencoder.png, loss.png"
+echo "See $out: bundled/grid.png at once; grid.png, forward.png, autoencoder.png, loss.png after training"

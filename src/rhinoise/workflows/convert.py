@@ -4,7 +4,7 @@ From a run the copy takes along what the run alone knows: hours, steps, scores, 
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -22,6 +22,7 @@ from rhinoise.workflows.command import command
 from rhinoise.workflows.defaults import DEFAULT_MODEL
 from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.paths import find_model
+from rhinoise.workflows.scores import Scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +118,18 @@ def _of_run(run: RunFolder, model_hash: str) -> Generator[Event, None, dict[str,
     }
     if "start" not in record:
         facts["command"] = command(record["source"], from_json(Recipe, record["recipe"]))
-    scores = run.root / "scores.json"
-    if not scores.is_file() or read_json(scores)["model_hash"] != model_hash:
-        yield Said(f"the scores of this model are not known: rhinoise evaluate {run.root} measures them")
+    scores = _scores(run.root / "scores.json", model_hash)
+    if scores is None:
+        yield Said(f"the card has no scores of this model yet: rhinoise evaluate {run.root} measures them")
+    else:
+        facts["scores"] = scores
     return facts
+
+
+def _scores(file: Path, model_hash: str) -> list[dict[str, Any]] | None:
+    """What an evaluation of this very model found, as tables for people; None where there was none."""
+    found = read_json(file) if file.is_file() else {}
+    if found.get("model_hash") != model_hash:
+        return None
+    own = {field.name: found[field.name] for field in fields(Scores) if field.name in found}
+    return [{"title": title, "rows": rows} for title, rows in from_json(Scores, own).tables()]
