@@ -17,7 +17,7 @@ import rhinoise
 from rhinoise.workflows import forward as forward_workflow
 from rhinoise.workflows.catalogue import TABLES
 
-VERBS = ("train", "generate", "forward", "reconstruct", "evaluate", "list")
+VERBS = ("train", "generate", "forward", "reconstruct", "distil", "evaluate", "convert", "list")
 COMMANDS = {
     "the installed command": [str(Path(sys.executable).with_name("rhinoise"))],
     "the module": [sys.executable, "-m", "rhinoise"],
@@ -214,3 +214,32 @@ def test_what_was_drawn_may_be_drawn_over(cli: Callable, shapes: Path, tmp_path:
     for _ in range(2):
         result = cli("forward", shapes / "red-bar.png", "--steps", 1, "--out", tmp_path / "strip.png")
         assert result.exit_code == 0, result.stderr
+
+
+def test_convert_tells_what_a_folder_is_and_copies_it(trained: Path, tmp_path: Path, cli: Callable) -> None:
+    told = cli("convert", trained).stdout
+    assert "rhinoise alone: diffusers has no PatchAutoencoder and no UViT" in " ".join(told.split())
+    done = cli("convert", trained, "--out", tmp_path / "copy", "--weights", "bf16")
+    assert done.exit_code == 0
+    assert str(tmp_path / "copy") in done.stdout
+    assert (tmp_path / "copy" / "README.md").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--from", "{run}", "--size", "32"], "draws 16 x 16 pixels and learns no others: leave --size out"),
+        (["--from", "{run}", "--set", "network.depth=9"], "leave --set network out"),
+        (["--from", "{run}", "--adapt", "half"], "full, low-rank, both"),
+        (["--from", "nowhere"], "there is no model folder nowhere"),
+        (["--adapt", "full"], "--from bundled"),
+    ],
+)
+def test_starting_from_a_model_is_refused_in_a_sentence(
+    trained: Path, shapes: Path, tmp_path: Path, cli: Callable, words: list[str], told: str
+) -> None:
+    words = [word.format(run=trained) for word in words]
+    done = cli("train", shapes, "--out", tmp_path / "run", *words)
+    assert done.exit_code == 2
+    assert told in " ".join(done.stderr.split())
+    assert not (tmp_path / "run").exists()

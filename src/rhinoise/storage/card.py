@@ -58,15 +58,16 @@ def _licence(model: Description) -> Iterator[str]:
     yield from ("## Licence and attribution", "")
     if model.licence is not None:
         yield f"The weights are passed on under **{model.licence}**, as the licences of the pictures ask:"
-        yield "whoever passes on the weights, or others made from them, names the sources below and keeps it."
+        yield "whoever passes them on, or others made from them, names the sources below and keeps to it."
         yield ""
     for licence in model.licences:
         yield f"- {licence['work']}, by {licence['holder']}, {licence['name']} ({licence['url']})"
     if model.licences:
         yield from (
             "",
-            "The pictures were changed: drawn at a small size on a plain background, and captioned.",
+            "The pictures were changed: drawn at a small size on a plain background and captioned,",
         )
+        yield "and in some sets recoloured, moved and combined."
     for name in model.unknown:
         yield f"The licences of the pictures of `{name}` are not known here: ask whoever trained the model."
     yield ""

@@ -53,7 +53,7 @@ def convert(request: ConvertRequest) -> Generator[Event, None, Description]:
         return found
     kind = _kind(request.weights, found)
     _check_place(request.out, folder, model)
-    facts = yield from _of_run(run, found.hash) if run.model.is_dir() else _nothing()
+    facts = yield from _of_run(run, found) if run.model.is_dir() else _nothing()
     with replacing_folder(request.out) as new:
         _copy(model, new, kind, facts)
         if run.few_steps.is_dir():
@@ -106,19 +106,20 @@ def _own(folder: Path) -> set[str]:
 
 def _copy(model: Path, to: Path, kind: Weights, facts: dict[str, Any]) -> None:
     parts = bundle.load(model)
-    bundle.save(to, replace(parts, facts={**parts.facts, **facts}), kind)
+    own = {"context": parts.text_encoder.context}
+    bundle.save(to, replace(parts, facts={**parts.facts, **own, **facts}), kind)
 
 
-def _of_run(run: RunFolder, model_hash: str) -> Generator[Event, None, dict[str, Any]]:
+def _of_run(run: RunFolder, model: Description) -> Generator[Event, None, dict[str, Any]]:
     """What the run knows of its model: how long it took, its steps, its scores."""
     record, plan = run.record(), run.plan()
-    facts: dict[str, Any] = {
-        "hours": round(plan["seconds"] / 3600, 2),
-        "steps": {name.removesuffix(STEPS): n for name, n in plan.items() if name.endswith(STEPS)},
-    }
+    steps = {name.removesuffix(STEPS): n for name, n in plan.items() if name.endswith(STEPS)}
+    if "start" not in record:  # the model may still be on its way
+        steps |= {"denoiser": model.facts["denoiser_steps"]}
+    facts: dict[str, Any] = {"hours": round(plan["seconds"] / 3600, 2), "steps": steps}
     if "start" not in record:
         facts["command"] = command(record["source"], from_json(Recipe, record["recipe"]))
-    scores = _scores(run.root / "scores.json", model_hash)
+    scores = _scores(run.root / "scores.json", model.hash)
     if scores is None:
         yield Said(f"the card has no scores of this model yet: rhinoise evaluate {run.root} measures them")
     else:
