@@ -30,13 +30,21 @@ from rhinoise.workflows.trained import drawn, fair_space
 from rhinoise.workflows.training import Training, Way
 
 BEFORE, FULL, LOW_RANK = "before", "full", "low-rank"
+GLANCES = 2
+"""Looks at each way: drawing takes a part of the few minutes that such a training has."""
 WAYS = {
-    LOW_RANK: Way(stage="low-rank", held_out="low-rank held out", samples="low-rank-", whole=merged),
-    FULL: Way(),
+    LOW_RANK: Way(
+        stage="low-rank",
+        glances=GLANCES,
+        held_out="low-rank held out",
+        samples="low-rank-",
+        whole=merged,
+    ),
+    FULL: Way(glances=GLANCES),
 }
 ADAPTED = "adapted"
 """What the plan calls the outcome."""
-DRAWN = 64
+DRAWN = 32
 """Captions that are drawn, at most, to see whether a picture is found by its caption."""
 
 

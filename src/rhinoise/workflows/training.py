@@ -63,6 +63,7 @@ class Way:
     """How a denoiser is trained, and what is kept of it."""
 
     stage: str = "denoiser"
+    glances: int = GLANCES
     held_out: str = HELD_OUT
     """What the log calls its looks."""
     samples: str = ""
@@ -313,7 +314,7 @@ class Training:
             config=config,
             images=images,
             seconds=seconds,
-            glances=GLANCES,
+            glances=way.glances,
             held_out=way.held_out,
             look=lambda average, step: self.look(
                 latents, self.model_so_far(network, way, average, step), way
