@@ -88,7 +88,8 @@ def _begun(recipe: Recipe, network: nn.Module, way: str) -> tuple[nn.Module, Fit
     if way == FULL:
         return network, recipe.fit_denoiser
     low_rank = seeded(recipe.seed + 5, with_low_rank, network, recipe.adapt.rank)
-    return low_rank, replace(recipe.fit_denoiser, learning_rate=recipe.adapt.learning_rate)
+    # Factors are no weights whose directions should all move alike: AdamW, whatever trained the network.
+    return low_rank, replace(recipe.fit_denoiser, learning_rate=recipe.adapt.learning_rate, optimizer="adamw")
 
 
 def _judged(
