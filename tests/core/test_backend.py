@@ -1,13 +1,14 @@
 """What a machine can do decides how it is used, and what it cannot do is said, once."""
 
 import ctypes
+import subprocess
 import sys
 
 import pytest
 import torch
 
 from rhinoise.core import backend
-from rhinoise.core.backend import float_type, has_fast_bf16, is_lost, remarks, tune_allocator
+from rhinoise.core.backend import float_type, has_fast_bf16, is_exhausted, is_lost, remarks, tune_allocator
 
 CPU = torch.device("cpu")
 PROCESSORS = {
@@ -76,3 +77,42 @@ def test_a_lost_gpu_is_told_from_other_errors():
     assert is_lost(RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx`"))
     assert not is_lost(RuntimeError("mat1 and mat2 shapes cannot be multiplied (3x4 and 3x4)"))
     assert not is_lost(ValueError("CUDA error"))
+
+
+EXHAUSTING = """
+import resource, sys, torch
+resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))
+from rhinoise.core.backend import is_exhausted
+for take in (lambda: torch.ones(2**34), lambda: bytearray(2**35)):
+    try:
+        take()
+    except Exception as error:
+        assert is_exhausted(error)
+    else:
+        sys.exit("there was enough")
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits are Linux'")
+def test_what_really_runs_out_is_known_as_that():
+    subprocess.run([sys.executable, "-c", EXHAUSTING], check=True)
+
+
+SAID = (
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    RuntimeError("MPS backend out of memory (MPS allocated: 5 GB)"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:80] data. DefaultCPUAllocator: not enough memory: you tried"
+    ),
+)
+
+
+@pytest.mark.parametrize("error", SAID, ids=str)
+def test_every_system_says_it_in_its_words(error):
+    assert is_exhausted(error)
+
+
+def test_other_errors_are_something_else():
+    assert not is_exhausted(RuntimeError("mat1 and mat2 shapes cannot be multiplied (3x4 and 3x4)"))
+    assert not is_exhausted(ValueError("out of memory"))

@@ -13,6 +13,8 @@ M = TypeVar("M", bound=nn.Module)
 Precision = Literal["auto", "fp32", "bf16"]
 
 GLIBC = "libc.so.6"
+EXHAUSTED = ("out of memory", "ALLOC_FAILED", "can't allocate memory", "not enough memory")
+"""How CUDA and MPS, CUDA's libraries, Linux and macOS, and Windows say that there is none left."""
 
 
 def best_device() -> torch.device:
@@ -40,8 +42,8 @@ def float_type(precision: Precision, device: torch.device) -> torch.dtype:
     return {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
 
 
-def remarks(precisions: Collection[Precision], device: torch.device) -> list[str]:
-    """What a person should know of this machine before it computes in these precisions, a sentence each."""
+def remarks(precisions: Collection[str], device: torch.device) -> list[str]:
+    """What a person should know of this machine before it computes in these precisions, in sentences."""
     said, fast = [], has_fast_bf16(device)
     if "auto" in precisions and not fast:
         said.append(f"{_NAMES[device.type]} has no fast bf16: computing in fp32, which takes longer")
@@ -58,6 +60,13 @@ def remarks(precisions: Collection[Precision], device: torch.device) -> list[str
 
 
 _NAMES = {"cpu": "this processor", "cuda": "this GPU", "mps": "this GPU"}
+
+
+def is_exhausted(error: BaseException) -> bool:
+    """Whether an error says that memory, the device's or the machine's, was not enough."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in EXHAUSTED)
+    )
 
 
 def is_lost(error: BaseException) -> bool:

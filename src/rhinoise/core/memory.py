@@ -15,21 +15,12 @@ LIMITS = (
     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
 """A container's files, version 2 and 1: what it may hold, what it holds, and what of that is only a cache."""
-EXHAUSTED = ("out of memory", "ALLOC_FAILED", "can't allocate memory", "not enough memory")
-"""How CUDA and MPS, CUDA's libraries, Linux and macOS, and Windows say that there is none left."""
 
 
 def free_memory() -> int:
     """Bytes that may still be taken: what the machine has left, or a container where that is less."""
     return min(
         [psutil.virtual_memory().available, *_left_in(_containers(Path("/proc/self/cgroup"), CGROUPS))]
-    )
-
-
-def is_exhausted(error: BaseException) -> bool:
-    """Whether an error says that memory, the device's or the machine's, was not enough."""
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(words in str(error) for words in EXHAUSTED)
     )
 
 

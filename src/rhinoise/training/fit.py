@@ -12,9 +12,8 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from rhinoise.core.backend import Precision
+from rhinoise.core.backend import Precision, is_exhausted
 from rhinoise.core.errors import ConfigError, PlanError, UnknownNameError
-from rhinoise.core.memory import is_exhausted
 from rhinoise.training import checkpoint
 from rhinoise.training.batches import Batches, in_parts
 from rhinoise.training.ema import WIDEST, Ema

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from rhinoise.core.backend import best_device, trim_memory
-from rhinoise.core.memory import Growth, free_memory, is_exhausted, watched
+from rhinoise.core.backend import best_device, is_exhausted, trim_memory
+from rhinoise.core.memory import Growth, free_memory, watched
 from rhinoise.training.batches import Batches, in_parts
 from rhinoise.training.fit import Fit, FitConfig
 

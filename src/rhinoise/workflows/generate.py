@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 import rhinoise
+from rhinoise.core.backend import remarks
 from rhinoise.core.errors import ConfigError
 from rhinoise.core.images import grid, to_pil, to_tensor
 from rhinoise.core.shapes import Latents
@@ -19,6 +20,7 @@ from rhinoise.pipeline.latent_diffusion import LatentDiffusion, batches
 from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.storage.provenance import EDITED, GENERATED, parameters_text, write_png
 from rhinoise.workflows.defaults import DEFAULT_MODEL, DEFAULT_STRENGTH
+from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
 from rhinoise.workflows.paths import (
     BLACK,
@@ -69,6 +71,7 @@ class DrawRequest:
     """Draw with what `distil` made of the model."""
 
 
+@device_errors_told("or draw fewer pictures at once (--count)")
 def generate(request: DrawRequest) -> Generator[Event, None, None]:
     """Draw and write every picture, and a contact sheet of several.
 
@@ -81,6 +84,8 @@ def generate(request: DrawRequest) -> Generator[Event, None, None]:
     picture = None if request.image is None else read_picture(request.image)
     mask = yield from _open_mask(request, picture)
     model = open_model(request.model, request.precision, few_steps=request.few_steps)
+    for remark in remarks({request.precision}, model.device):
+        yield Said(remark)
     _check_size(request.size, model.size)
     if picture is not None:
         asked = [_started(one, picture, mask, request, model.size) for one in asked]

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
+from rhinoise.core.backend import remarks
 from rhinoise.core.errors import ConfigError
 from rhinoise.core.files import write_json
 from rhinoise.core.images import grid, to_pil, to_tensor
@@ -24,6 +25,7 @@ from rhinoise.pipeline.latent_diffusion import LatentDiffusion, batches
 from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.storage.provenance import write_png
 from rhinoise.workflows.defaults import DEFAULT_MODEL, DEFAULT_STRENGTH, DEFAULT_TIMES
+from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.generate import followed, how, provenance, resolved
 from rhinoise.workflows.paths import check_targets, open_model, output_folder, read_picture, squared
@@ -60,6 +62,7 @@ class Distance:
     ssim: float
 
 
+@device_errors_told("or draw fewer pictures at once (--count)")
 def reconstruct(request: ReconstructRequest) -> Generator[Event, None, None]:
     """Write the reconstructions (1.png, 2.png, ...), mean.png, std.png, sheet.png and distances.json.
 
@@ -79,6 +82,8 @@ def reconstruct(request: ReconstructRequest) -> Generator[Event, None, None]:
     check_targets([out / name for name in (*names, "mean.png", "std.png", "sheet.png")], request.image)
     picture = read_picture(request.image)
     model = open_model(request.model, request.precision)
+    for remark in remarks({request.precision}, model.device):
+        yield Said(remark)
     original = to_tensor([squared(picture, model.size, request.fit)])
     asked = resolved(replace(asked, image=original, strength=request.strength), model)
     yield Said(f"noising and denoising {request.image} {request.count} times: {how(asked)}")

@@ -15,6 +15,7 @@ from rhinoise.recipes.recipe import Recipe
 from rhinoise.storage.run_folder import RunFolder
 from rhinoise.workflows.adapt import adapt
 from rhinoise.workflows.build import build
+from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Said
 from rhinoise.workflows.pictures import read_pictures
 from rhinoise.workflows.plan import check_losses, check_prediction, check_shapes
@@ -34,6 +35,7 @@ class TrainRequest:
     """The model to start from, of which `recipe` is (`workflows.start.continued`); None: from scratch."""
 
 
+@device_errors_told("and the same command goes on from the last checkpoint")
 def train(request: TrainRequest) -> Generator[Event, None, None]:
     """Train every stage; leaving the loop saves, and the same call goes on from there.
 
