@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from rhinoise.core.errors import ConfigError, PlanError
+from rhinoise.core.errors import ConfigError, PlanError, UnknownNameError
 from rhinoise.core.random import generator
 from rhinoise.training import checkpoint
 from rhinoise.training.fit import Fit, FitConfig, learning_rate, seconds_per_step
+from rhinoise.training.optimizers import OPTIMIZERS
 
 CONFIG = FitConfig(batch=4, learning_rate=1e-2, precision="fp32", checkpoint_seconds=1e9)
 STEPS = 12
@@ -60,13 +61,15 @@ def story(reports):
     return [(r.step, r.images, r.losses, r.learning_rate, r.gradient_norm) for r in reports]
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("left", [1, 5, STEPS])
-def test_leaving_saves_and_the_same_call_goes_on_exactly(tmp_path, left):
-    calm = fit()
+def test_leaving_saves_and_the_same_call_goes_on_exactly(tmp_path, left, optimizer):
+    config = replace(CONFIG, optimizer=optimizer)
+    calm = fit(config)
     whole = story(calm.run())
-    with closing(fit(folder=tmp_path).run()) as running:
+    with closing(fit(config, tmp_path).run()) as running:
         before = story(itertools.islice(running, left))
-    resumed = fit(folder=tmp_path)
+    resumed = fit(config, tmp_path)
     assert resumed.step == left
     assert before + story(resumed.run()) == whole
     assert len(whole) == STEPS
@@ -76,8 +79,9 @@ def test_leaving_saves_and_the_same_call_goes_on_exactly(tmp_path, left):
         assert torch.equal(resumed.engine.trained[name], value)
 
 
-def test_it_learns_and_leaves_the_frozen_alone():
-    config = replace(CONFIG, batch=32)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_it_learns_and_leaves_the_frozen_alone(optimizer):
+    config = replace(CONFIG, batch=32, optimizer=optimizer)
     learning = Fit(task(), Points(32), config, steps=150)
     losses = [report.losses["loss"] for report in learning.run()]
     assert sum(losses[-10:]) < sum(losses[:10]) / 3
@@ -177,3 +181,8 @@ def test_measuring_a_step_changes_nothing():
 def test_what_cannot_be_is_refused(change):
     with pytest.raises(ConfigError):
         replace(CONFIG, **change)
+
+
+def test_an_unknown_optimizer_is_answered_with_the_nearest_one():
+    with pytest.raises(UnknownNameError, match="did you mean 'adamw'"):
+        replace(CONFIG, optimizer="adam")

@@ -72,16 +72,20 @@ def test_every_trained_parameter_has_one_optimizer(optimizer):
     assert set(held) == {parameter for parameter in task.parameters() if parameter.requires_grad}
 
 
-def test_without_blocks_muon_is_adamw():
-    assert len(OPTIMIZERS["muon"](nn.Linear(3, 2), DECAY)) == 1
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_without_blocks_it_is_adamw(optimizer):
+    (only,) = OPTIMIZERS[optimizer](nn.Linear(3, 2), DECAY)
+    assert isinstance(only, torch.optim.AdamW)
 
 
 def test_blocks_are_told_from_what_leads_in_and_out():
     task = build(RECIPES["lean"](16).network, seed=0)
     task.blocks[0].expand.requires_grad_(False)
-    names = in_blocks(task)
-    assert {"before.0.conv_in.weight", "after.1.conv_out.weight", "blocks.3.expand.weight"} <= set(names)
+    names = in_blocks(task, axes=2)
+    kernels = {"before.0.conv_in.weight", "after.1.conv_out.weight"}
+    assert kernels | {"blocks.3.expand.weight"} <= set(names)
     outside = {"latent_in", "latent_out", "modulation", "down", "up", "text_in", "time_embedding"}
     assert not outside & {name.split(".")[0] for name in names}
     assert "blocks.0.expand.weight" not in names
-    assert min(parameter.ndim for parameter in names.values()) == 2
+    assert kernels <= set(in_blocks(task, axes=4))
+    assert not [name for name in in_blocks(task, axes=4) if name.startswith("blocks")]

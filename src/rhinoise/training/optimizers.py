@@ -1,11 +1,16 @@
 """What makes steps of gradients: a table of optimizers.
 
-adamw   AdamW for everything                                    Loshchilov & Hutter 2019
-muon    Muon for the blocks' matrices, AdamW for the others     Jordan et al. 2024
+adamw          AdamW for everything                                 Loshchilov & Hutter 2019
+muon           Muon for the blocks' matrices and kernels            Jordan et al. 2024
+muon_kernels   Muon for the blocks' kernels of convolutions alone   the same; see docs/log.md
+
+What Muon does not take, AdamW does. A Newton-Schulz iteration costs the same whatever the batch, and there are
+fewer kernels than matrices: on a small batch Muon for the kernels alone is free and has nearly all of the gain.
 """
 
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -71,12 +76,12 @@ class Muon(torch.optim.Optimizer):
         parameter.mul_(1 - rate * weight_decay).sub_(step.view(parameter.shape), alpha=rate)
 
 
-def in_blocks(task: nn.Module) -> dict[str, nn.Parameter]:
-    """The matrices and kernels within lists of blocks: not those that lead in, out, or tell the time."""
+def in_blocks(task: nn.Module, *, axes: int) -> dict[str, nn.Parameter]:
+    """What learns within lists of blocks and has so many axes: not what leads in, out, or tells the time."""
     return {
         name: parameter
         for name, parameter in task.named_parameters()
-        if parameter.requires_grad and parameter.ndim >= 2 and any(part.isdigit() for part in name.split("."))
+        if parameter.requires_grad and parameter.ndim >= axes and any(map(str.isdigit, name.split(".")))
     }
 
 
@@ -84,15 +89,18 @@ def _trained(task: nn.Module) -> list[nn.Parameter]:
     return [parameter for parameter in task.parameters() if parameter.requires_grad]
 
 
-def _muon(task: nn.Module, weight_decay: float) -> list[torch.optim.Optimizer]:
-    hidden = list(in_blocks(task).values())
-    chosen = set(hidden)
-    others = [parameter for parameter in _trained(task) if parameter not in chosen]
-    return [adamw(others, weight_decay), *([Muon(hidden, weight_decay)] if hidden else [])]
+def _muon(task: nn.Module, weight_decay: float, *, axes: int) -> list[torch.optim.Optimizer]:
+    chosen = in_blocks(task, axes=axes).values()
+    if not chosen:
+        return [adamw(_trained(task), weight_decay)]
+    taken = set(chosen)
+    others = [parameter for parameter in _trained(task) if parameter not in taken]
+    return [adamw(others, weight_decay), Muon(chosen, weight_decay)]
 
 
 OPTIMIZERS: dict[str, Callable[[nn.Module, float], list[torch.optim.Optimizer]]] = {
     "adamw": lambda task, weight_decay: [adamw(_trained(task), weight_decay)],
-    "muon": _muon,
+    "muon": partial(_muon, axes=2),
+    "muon_kernels": partial(_muon, axes=4),
 }
 """(task, weight decay) => optimizers, each of some of its parameters; they take the same learning rate."""
