@@ -23,7 +23,7 @@ def bundled(size: int) -> Recipe:
         lean(size),
         name="bundled",
         minutes=None,
-        images=400_000,
+        images=336_000,
         autoencoder=PatchAutoencoderConfig(factor=FACTOR, latent_channels=CHANNELS, width=128, blocks=3),
         text=TextConfig(width=TEXT_WIDTH, layers=3, heads=4, context=20),
         network=UViTConfig(
@@ -40,6 +40,6 @@ def bundled(size: int) -> Recipe:
         ),
         fit_autoencoder=FitConfig(batch=8, learning_rate=1e-3),
         fit_text=FitConfig(batch=128, learning_rate=1e-3),
-        fit_denoiser=FitConfig(batch=32, learning_rate=2e-3, optimizer="muon"),
-        shares=Shares(autoencoder=0.065, text=0.065, denoiser=0.87),
+        fit_denoiser=FitConfig(batch=32, learning_rate=2e-3),
+        shares=Shares(autoencoder=0.06024, text=0.09638, denoiser=0.84338),
     )

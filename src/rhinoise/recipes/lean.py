@@ -52,7 +52,7 @@ def lean(size: int) -> Recipe:
         discriminator=None,
         fit_autoencoder=FitConfig(batch=32, learning_rate=1e-3),
         fit_text=FitConfig(batch=128, learning_rate=1e-3),
-        fit_denoiser=FitConfig(batch=16, learning_rate=2e-3),
+        fit_denoiser=FitConfig(batch=16, learning_rate=2e-3, optimizer="muon_kernels"),
         shares=Shares(autoencoder=0.13, text=0.05, denoiser=0.82),
         sampling=SamplingConfig(sampler="dpmpp_2m", spacing="uniform", steps=20, guidance=3.0),
     )
