@@ -4,8 +4,8 @@ adamw          AdamW for everything                                 Loshchilov &
 muon           Muon for the blocks' matrices and kernels            Jordan et al. 2024
 muon_kernels   Muon for the blocks' kernels of convolutions alone   the same; see docs/log.md
 
-What Muon does not take, AdamW does. A Newton-Schulz iteration costs the same whatever the batch, and there are
-fewer kernels than matrices: on a small batch Muon for the kernels alone is free and has nearly all of the gain.
+What Muon does not take, AdamW does. A Newton-Schulz iteration costs the same whatever the batch, and there
+are fewer kernels than matrices: on a small batch Muon for kernels alone is free and has nearly all the gain.
 """
 
 import math
