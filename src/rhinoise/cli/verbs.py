@@ -9,6 +9,7 @@ from rhinoise.cli.sentences import Resumable, Verbs
 from rhinoise.workflows.defaults import (
     DEFAULT_MODEL,
     DEFAULT_RECIPE,
+    DEFAULT_SAMPLES,
     DEFAULT_SIZE,
     DEFAULT_STRENGTH,
     DEFAULT_TIMES,
@@ -57,10 +58,24 @@ def train(
     out: Annotated[
         Path, typer.Option(help="The run's folder. The same command goes on where it was stopped.")
     ],
-    recipe: Annotated[str, typer.Option(help="See `rhinoise list recipes`.")] = DEFAULT_RECIPE,
+    recipe: Annotated[
+        str | None, typer.Option(help=f"See `rhinoise list recipes`.  [default: {DEFAULT_RECIPE}]")
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="A model to go on from, instead of random weights: bundled, or a folder."
+        ),
+    ] = None,
+    adapt: Annotated[
+        str | None, typer.Option(help="With --from: full, low-rank, or both, of which the better is kept.")
+    ] = None,
     minutes: Annotated[float | None, typer.Option(help="The budget in minutes.")] = None,
     images: Annotated[int | None, typer.Option(help="The budget in pictures seen, instead.")] = None,
-    size: Annotated[int, typer.Option(help="Height and width of the pictures, in pixels.")] = DEFAULT_SIZE,
+    size: Annotated[
+        int | None,
+        typer.Option(help=f"Height and width of the pictures, in pixels.  [default: {DEFAULT_SIZE}]"),
+    ] = None,
     captions: Annotated[
         str | None, typer.Option(help="A folder's captions: auto, metadata, sidecar or names.")
     ] = None,
@@ -86,9 +101,11 @@ def train(
     chosen = choose(
         recipe,
         size,
+        start=start,
         minutes=minutes,
         images=images,
         settings={
+            "adapt.method": adapt,
             "data.captions": captions,
             "data.caption_lines": caption_lines or None,
             "data.fit": fit,
@@ -98,12 +115,14 @@ def train(
         assignments=set_ or (),
     )
     budget = f"{chosen.minutes:g} minutes" if chosen.images is None else f"{chosen.images} pictures seen"
+    begun = "" if start is None else f" from the model {start}"
     typer.echo(
-        f"recipe {chosen.name}, {chosen.size} x {chosen.size} pixels, {budget}, seed {chosen.seed}", err=True
+        f"recipe {chosen.name}{begun}, {chosen.size} x {chosen.size} pixels, {budget}, seed {chosen.seed}",
+        err=True,
     )
     try:
         with interruptible() as interrupt:
-            show(work(TrainRequest(source=found(source), out=out, recipe=chosen)), interrupt)
+            show(work(TrainRequest(source=found(source), out=out, recipe=chosen, start=start)), interrupt)
     except KeyboardInterrupt:
         raise Resumable from None
 
@@ -272,18 +291,59 @@ def distil(
 
 @app.command(epilog="Example: rhinoise evaluate runs/emoji")
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run of `rhinoise train`.")],
+    run: Annotated[str, typer.Argument(help="A run of `rhinoise train`, a model folder, or bundled.")],
+    data: Annotated[
+        str | None, typer.Option(help="The pictures; those that it was trained on when not given.")
+    ] = None,
+    samples: Annotated[
+        int, typer.Option(help="Pictures that are drawn to be compared as a set; fewer inflate distances.")
+    ] = DEFAULT_SAMPLES,
+    features: Annotated[
+        str | None, typer.Option(help="The feature space; the best that is at hand when not given.")
+    ] = None,
+    few_steps: Annotated[
+        bool, typer.Option("--few-steps", help="Measure what `rhinoise distil` made of it.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="A folder for scores; RUN when not given.")] = None,
     seed: Seed = 0,
     precision: Precision = "auto",
 ) -> None:
-    """Measure a trained model on pictures that it has not seen; RUN/scores.json holds the numbers."""
+    """Measure a trained model and what it draws, beside controls; RUN/scores.json holds the numbers."""
     from rhinoise.cli.render import show
     from rhinoise.cli.tables import print_table
-    from rhinoise.workflows.evaluate import EvaluateRequest
     from rhinoise.workflows.evaluate import evaluate as work
+    from rhinoise.workflows.trained import EvaluateRequest
 
-    scores = show(work(EvaluateRequest(run=run, seed=seed, precision=precision)))
-    print_table(f"{run}", scores.rows())
+    asked = EvaluateRequest(
+        run=run,
+        data=data,
+        out=out,
+        samples=samples,
+        features=features,
+        few_steps=few_steps,
+        seed=seed,
+        precision=precision,
+    )
+    for title, rows in show(work(asked)).tables():
+        print_table(title, rows)
+
+
+@app.command(epilog="Example: rhinoise convert runs/emoji --out emoji-model --weights bf16")
+def convert(
+    model: Annotated[str, typer.Argument(help="bundled, a run of `rhinoise train`, or a model folder.")],
+    out: Annotated[Path | None, typer.Option(help="Write a copy into this folder.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="The copy's weights: fp32 or bf16, half the bytes; else as they are.")
+    ] = None,
+) -> None:
+    """Say what a model folder is and what opens it; with --out write a copy with a model card."""
+    from rhinoise.cli.render import show
+    from rhinoise.cli.tables import print_table
+    from rhinoise.workflows.convert import ConvertRequest
+    from rhinoise.workflows.convert import convert as work
+
+    found = show(work(ConvertRequest(model=model, out=out, weights=weights)))
+    print_table(f"{model if out is None else out}", found.rows())
 
 
 @app.command(name="list", epilog="Example: rhinoise list samplers")

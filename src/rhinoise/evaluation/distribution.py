@@ -118,3 +118,21 @@ def diversity(drawn: Float[Tensor, "p s f"], real: Float[Tensor, "m f"]) -> Dive
     """How much the pictures of a prompt differ: `s` of them, of other seeds, for each of `p` prompts."""
     within = torch.stack([torch.pdist(of_prompt.double()).mean() for of_prompt in drawn])
     return Diversity(within=within.mean().item(), real=torch.pdist(real.double()).mean().item())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One set of pictures against a reference: everything above that takes two sets."""
+
+    frechet: float
+    kernel: KernelDistance
+    manifolds: Manifolds
+
+
+def compare(features: Float[Tensor, "n f"], reference: Float[Tensor, "m f"]) -> Comparison:
+    """All the distances of a set from a reference, which both have LEAST pictures at least."""
+    return Comparison(
+        frechet=frechet_distance(features, reference),
+        kernel=kernel_distance(features, reference),
+        manifolds=precision_recall(features, reference),
+    )

@@ -9,9 +9,7 @@ from torch import Tensor
 
 from rhinoise.core.shapes import Images
 from rhinoise.evaluation.metrics import Retrieval, psnr, retrieval, ssim
-from rhinoise.nets.features import Features
-
-BATCH = 64
+from rhinoise.evaluation.spaces import Space, embedded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +37,8 @@ def autoencoder_score(
     )
 
 
-@torch.no_grad()
-def embedded(features: Features, images: Images) -> Float[Tensor, "b f"]:
-    """The features of many pictures, BATCH at a time."""
-    return torch.cat([features(part) for part in images.split(BATCH)])
-
-
 def caption_retrieval(
-    features: Features,
+    space: Space,
     generated: Float[Tensor, "q 3 H W"],
     real: Float[Tensor, "g 3 H W"],
     target: Int[Tensor, "q"],
@@ -55,4 +47,4 @@ def caption_retrieval(
 
     `target[i]` is the row in `real` whose caption `generated[i]` was drawn for.
     """
-    return retrieval(embedded(features, generated), embedded(features, real), target)
+    return retrieval(embedded(space, generated), embedded(space, real), target)

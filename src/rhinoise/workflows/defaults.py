@@ -10,3 +10,5 @@ DEFAULT_STRENGTH = 0.6
 """How far a picture is changed: its layout stays, its details are new."""
 DEFAULT_TIMES = 8
 """How often a picture is reconstructed."""
+DEFAULT_SAMPLES = 1024
+"""Pictures on each side of a comparison of sets; fewer inflate the Frechet distance."""

@@ -1,121 +1,85 @@
-"""How good a trained model is, on pictures that it has not seen: a record for people and for scores.json."""
+"""How good a trained model is, its parts and what it draws: tables for people and scores.json.
+
+Which pictures are measured depends on the data set alone, so that runs compare; what is drawn depends on the
+seed.
+"""
 
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
+import numpy as np
 import torch
+from einops import rearrange
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
 
-from rhinoise.core.config import from_json
-from rhinoise.core.errors import MissingPackageError
-from rhinoise.core.files import write_json
+from rhinoise.core.files import cache_folder
+from rhinoise.core.images import from_uint8, to_uint8
+from rhinoise.core.random import generator
 from rhinoise.core.shapes import Images
-from rhinoise.diffusion.forward import DECIBELS
-from rhinoise.evaluation.levels import LevelLoss, loss_by_level
-from rhinoise.evaluation.metrics import Retrieval
-from rhinoise.evaluation.scores import AutoencoderScore, autoencoder_score, caption_retrieval
+from rhinoise.evaluation.clip import ClipScore, clip_at_hand, clip_score
+from rhinoise.evaluation.distribution import LEAST, compare, diversity
+from rhinoise.evaluation.levels import loss_by_level
+from rhinoise.evaluation.metrics import Retrieval, retrieval
+from rhinoise.evaluation.scores import autoencoder_score
+from rhinoise.evaluation.spaces import BATCH, Space, blocks, embedded
 from rhinoise.explain.plots import before_after_figure, loss_figure, save_figure
-from rhinoise.nets.features import FEATURES
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
-from rhinoise.pipeline.request import GenerateRequest
-from rhinoise.recipes import Recipe
-from rhinoise.storage.run_folder import RunFolder
-from rhinoise.training.tasks import AutoencoderLosses
-from rhinoise.workflows.events import Event, Said, Wrote
-from rhinoise.workflows.generate import followed
-from rhinoise.workflows.paths import open_model
-from rhinoise.workflows.pictures import read_pictures
+from rhinoise.workflows.events import Event, Progress, Said, Wrote
+from rhinoise.workflows.pictures import Pictures, read_pictures
+from rhinoise.workflows.scores import Drawing, InFeatures, Likeness, Scores
+from rhinoise.workflows.trained import EvaluateRequest, drawn, fair_space, open_trained
 
 MOST = 512
-"""Pictures that are measured at most: more would move the means little."""
+"""Held-out pictures that are measured at most: more would move the means little."""
 CHUNK = 32
-"""Pictures that are drawn or decoded at a time."""
+"""Pictures that are decoded at a time."""
 SHOWN = 8
 """Pictures in the figure of the autoencoder."""
-FEATURE_SPACE = "efficientnet_lite0"
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluateRequest:
-    """Which run, and the seed of what is drawn for it."""
-
-    run: Path
-    seed: int = 0
-    precision: str = "auto"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scores:
-    """What was measured."""
-
-    model_hash: str
-    pictures: int
-    held_out: bool
-    """Whether the model has never seen these pictures; a small set holds none out."""
-    autoencoder: AutoencoderScore
-    loss: float
-    """Mean squared error of the network's answer, a mean over `levels`."""
-    levels: tuple[LevelLoss, ...]
-    retrieval: Retrieval | None
-    """How often the picture drawn for a caption is nearest to that caption's own; None where not measured."""
-    seed: int
-    seconds: float
-
-    def rows(self) -> list[tuple[str, str]]:
-        """What was measured => the number with its unit, for people."""
-        seen = "held-out" if self.held_out else "training"
-        rows = [
-            (f"autoencoder, PSNR on {self.pictures} {seen} pictures", f"{self.autoencoder.psnr:.1f} dB"),
-            ("autoencoder, SSIM", f"{self.autoencoder.ssim:.3f}"),
-            ("denoiser, loss", f"{self.loss:.4f}"),
-            *(
-                (f"  at t {level.time:g}, SNR {DECIBELS * level.log_snr:.0f} dB", f"{level.answer:.4f}")
-                for level in self.levels
-            ),
-        ]
-        if self.retrieval is not None:
-            among = self.retrieval.among
-            rows += [
-                (f"caption's own picture found first among {among}", f"{self.retrieval.top1:.1%}"),
-                ("  within the first five", f"{self.retrieval.top5:.1%}"),
-                ("  first, by chance", f"{1 / among:.1%}"),
-            ]
-        return rows
+AMONG = 256
+"""Training captions that look for their own pictures among each other's."""
+PROMPTS, SEEDS = 32, 4
+"""How many prompts are drawn how often, to see how much their pictures differ."""
 
 
 def evaluate(request: EvaluateRequest) -> Generator[Event, None, Scores]:
     """Measure; write scores.json, samples/loss.png and samples/autoencoder.png; return the scores."""
-    began, run = time.monotonic(), RunFolder(request.run)
-    model = open_model(run.root, request.precision)
-    record = run.record()
-    recipe = from_json(Recipe, record["recipe"])
-    pictures = yield from read_pictures(run, record["source"], recipe)
-    judged, held_out = pictures.judged[:MOST], len(pictures.held_out) > 0
+    began = time.monotonic()
+    trained = open_trained(request)
+    model, run = trained.model, trained.run
+    space = yield from fair_space(request.features, trained.recipe)
+    pictures = yield from read_pictures(run, trained.source, trained.recipe)
+    held_out = len(pictures.held_out) > 0
     if not held_out:
         yield Said("no pictures are held out of so small a set: these are scores on what it was trained on")
-    images, captions = pictures.prepared.images(judged.tolist()), pictures.first_captions(judged)
+    judged = pictures.judged[:MOST]
+    images = pictures.prepared.images(judged.tolist())
 
     yield Said(f"measuring the autoencoder and the loss on {len(images)} pictures")
     fidelity = autoencoder_score(lambda part: survived(model, part), images.split(CHUNK))
-    levels = loss_by_level(model.denoiser, model.schedule, model.encode(images), model.embed(captions))
+    text = model.embed(pictures.first_captions(judged))
+    levels = loss_by_level(model.denoiser, model.schedule, model.encode(images), text)
+
+    chosen = choose(pictures, request.samples)
+    sets = yield from draw(model, chosen, request.seed)
     scores = Scores(
         model_hash=model.facts.get("hash", ""),
+        data=trained.source,
         pictures=len(images),
         held_out=held_out,
         autoencoder=fidelity,
         loss=sum(level.answer for level in levels) / len(levels),
         levels=tuple(levels),
-        retrieval=(yield from _retrieval(model, images, captions, request.seed, recipe.losses)),
-        seed=request.seed,
+        drawing=sets.how,
+        features=None if space is None else (yield from look(space, chosen, sets)),
+        clip=(yield from _clip(chosen, sets)),
         seconds=round(time.monotonic() - began, 1),
     )
-    write_json(run.root / "scores.json", asdict(scores))
-    yield Wrote(run.root / "scores.json")
-    figures = {
-        "loss.png": loss_figure(run.entries()),
-        "autoencoder.png": before_after_figure(images[:SHOWN], survived(model, images[:SHOWN])),
-    }
+    yield trained.keep(asdict(scores))
+    figures = {"autoencoder.png": before_after_figure(images[:SHOWN], survived(model, images[:SHOWN]))}
+    if run.entries():
+        figures["loss.png"] = loss_figure(run.entries())
     for name, figure in figures.items():
         save_figure(figure, run.samples / name)
         yield Wrote(run.samples / name)
@@ -127,32 +91,159 @@ def survived(model: LatentDiffusion, images: Images) -> Images:
     return model.decode(model.encode(images)).cpu()
 
 
-def _retrieval(
-    model: LatentDiffusion, images: Images, captions: Sequence[str], seed: int, losses: AutoencoderLosses
-) -> Generator[Event, None, Retrieval | None]:
-    """Draw a picture for every caption and look which real one it is nearest to."""
-    if losses.perceptual and losses.perceptual_features == FEATURE_SPACE:
-        yield Said(
-            f"caption retrieval is left out: the autoencoder was trained on {FEATURE_SPACE}, the judge"
+# --- which pictures are compared
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """Pictures by index: whose captions are drawn, and what is drawn is compared with. All are disjoint."""
+
+    pictures: Pictures
+    trained: Int[np.ndarray, "n"]
+    """Training pictures whose captions are drawn."""
+    reference: Int[np.ndarray, "n"]
+    """As many other training pictures."""
+    held_out: Int[np.ndarray, "k"]
+    """Held-out pictures whose captions are drawn."""
+
+    def captions(self, indices: Int[np.ndarray, "k"]) -> list[str]:
+        """What is asked for, to get these pictures."""
+        return self.pictures.first_captions(indices)
+
+
+def choose(pictures: Pictures, samples: int) -> Chosen:
+    """`samples` training pictures, and as many others; half of them each where there are fewer."""
+    order = torch.randperm(len(pictures.train), generator=generator("evaluate")).numpy()
+    count = max(1, min(samples, len(order) // 2))
+    return Chosen(
+        pictures=pictures,
+        trained=pictures.train[order[:count]],
+        reference=pictures.train[order[count : 2 * count]],
+        held_out=pictures.held_out[:MOST],
+    )
+
+
+# --- what is drawn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sets:
+    """What was drawn: for training captions, for held-out ones, and SEEDS times for each of a few."""
+
+    trained: Float[Tensor, "n 3 H W"]
+    held_out: Float[Tensor, "k 3 H W"]
+    again: Float[Tensor, "a 3 H W"]
+    how: Drawing
+
+
+def draw(model: LatentDiffusion, chosen: Chosen, seed: int) -> Generator[Event, None, Sets]:
+    """Draw a picture for every caption, and several for some."""
+    captions, unseen = chosen.captions(chosen.trained), chosen.captions(chosen.held_out)
+    some = [caption for caption in list(dict.fromkeys(captions))[:PROMPTS] for _ in range(SEEDS)]
+    total = len(captions) + len(unseen) + len(some)
+    yield Said(f"drawing {total} pictures, seed {seed}")
+    began = time.monotonic()
+    trained = yield from drawn(model, captions, seed, "training captions")
+    held_out = yield from drawn(model, unseen, seed, "held-out captions")
+    again = yield from drawn(model, some, seed, f"{SEEDS} pictures a caption")
+    own = model.sampling
+    how = Drawing(
+        sampler=own.sampler,
+        steps=own.steps,
+        guidance=own.guidance,
+        seed=seed,
+        pictures=total,
+        seconds_each=(time.monotonic() - began) / total,
+    )
+    return Sets(trained=trained, held_out=held_out, again=again, how=how)
+
+
+# --- how it is
+
+
+def look(space: Space, chosen: Chosen, sets: Sets) -> Generator[Event, None, InFeatures]:
+    """Compare what was drawn with what is real, in a feature space."""
+    yield Said(f"comparing in features of {space.name}")
+    pixels = chosen.pictures.prepared.array
+    trained = yield from _kept(space, pixels[chosen.trained], "features of training pictures")
+    reference = yield from _kept(space, pixels[chosen.reference], "features of the reference")
+    held_out = yield from _kept(space, pixels[chosen.held_out], "features of held-out pictures")
+    seen = yield from _seen(space, torch.cat([sets.trained, sets.held_out, sets.again]), "features of drawn")
+    drawn_trained, drawn_held_out, again = seen.split([len(trained), len(held_out), len(sets.again)])
+    likeness = None
+    if len(trained) < LEAST:
+        yield Said(f"sets are not compared: that takes {2 * LEAST} training pictures at least")
+    else:
+        grey, noise = yield from _controls(space, sets.trained.shape)
+        likeness = Likeness(
+            samples=len(trained),
+            drawn=compare(drawn_trained, reference),
+            real=compare(trained, reference),
+            grey=compare(grey, reference),
+            noise=compare(noise, reference),
         )
+    return InFeatures(
+        space=space.name,
+        likeness=likeness,
+        retrieval=_retrieval(drawn_held_out, held_out, chosen.captions(chosen.held_out), MOST),
+        retrieval_trained=_retrieval(drawn_trained, trained, chosen.captions(chosen.trained), AMONG),
+        diversity=diversity(
+            rearrange(again, "(p s) f -> p s f", s=SEEDS), torch.cat([trained, reference, held_out])
+        ),
+    )
+
+
+def _retrieval(
+    found: Float[Tensor, "n f"], real: Float[Tensor, "n f"], captions: Sequence[str], most: int
+) -> Retrieval | None:
+    """How many of at most `most` different captions find their own pictures; None of fewer than two.
+
+    A caption that several pictures share would have several right answers: the first picture stands for it.
+    """
+    first = {caption: row for row, caption in reversed(list(enumerate(captions)))}
+    rows = sorted(first.values())[:most]
+    return retrieval(found[rows], real[rows], torch.arange(len(rows))) if len(rows) > 1 else None
+
+
+def _controls(space: Space, shape: Sequence[int]) -> Generator[Event, None, tuple[Tensor, Tensor]]:
+    """The features of as many grey pictures, and of as many of noise, every number drawn alone."""
+    count, *one = shape
+    grey = space(torch.zeros(1, *one)).expand(count, -1)
+    pixels = torch.randint(256, tuple(shape), generator=generator("noise control"), dtype=torch.uint8)
+    noise = yield from _kept(space, pixels.numpy(), "features of noise")
+    return grey, noise
+
+
+def _kept(
+    space: Space, pixels: UInt8[np.ndarray, "n 3 s s"], stage: str
+) -> Generator[Event, None, Float[Tensor, "n f"]]:
+    """The features of pictures that will be met again."""
+    parts = [torch.empty(0, space.dim)]
+    for part in blocks(space, pixels, cache_folder() / "features"):
+        parts.append(part)
+        yield Progress(stage=stage, done=sum(map(len, parts)), total=len(pixels), unit="picture")
+    return torch.cat(parts)
+
+
+def _seen(space: Space, images: Images, stage: str) -> Generator[Event, None, Float[Tensor, "n f"]]:
+    """The features of pictures as they are saved, in bytes."""
+    parts = [torch.empty(0, space.dim)]
+    for part in from_uint8(to_uint8(images)).split(BATCH):
+        parts.append(embedded(space, part))
+        yield Progress(stage=stage, done=sum(map(len, parts)), total=len(images), unit="picture")
+    return torch.cat(parts)
+
+
+def _clip(chosen: Chosen, sets: Sets) -> Generator[Event, None, ClipScore | None]:
+    """The CLIP score, where one of its models is at hand."""
+    here = clip_at_hand()
+    if here is None:
         return None
-    try:
-        features = FEATURES[FEATURE_SPACE]()
-    except MissingPackageError as error:
-        yield Said(f"caption retrieval is left out: {error}")
-        return None
-    # A caption that several pictures share would have several right answers: the first picture stands for it.
-    asked = {caption: row for row, caption in reversed(list(enumerate(captions)))}
-    rows, different = sorted(asked.values()), sorted(asked, key=asked.__getitem__)
-    if len(rows) < 2:
-        yield Said("caption retrieval is left out: it takes two different captions")
-        return None
-    yield Said(f"drawing a picture for each of {len(rows)} captions, seed {seed}")
-    drawn, chunks = [], range(0, len(rows), CHUNK)
-    for number, first in enumerate(chunks):
-        prompts = different[first : first + CHUNK]
-        asked_for = GenerateRequest(prompt="", seed=seed, first=first, count=len(prompts))
-        steps = model.steps(asked_for, prompts)
-        latents = yield from followed(steps, model.sampling.steps, number, len(chunks))
-        drawn.append(model.decode(latents).cpu())
-    return caption_retrieval(features, torch.cat(drawn), images[rows], torch.arange(len(rows)))
+    name, folder = here
+    yield Said(f"measuring the CLIP score with {name}")
+    captions, real = chosen.captions(chosen.trained), chosen.pictures.prepared.images(chosen.trained.tolist())
+    return ClipScore(
+        model=name,
+        drawn=clip_score(folder, sets.trained, captions),
+        real=clip_score(folder, real, captions),
+    )

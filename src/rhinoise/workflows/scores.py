@@ -1,0 +1,151 @@
+"""What an evaluation found: one record, for scores.json and as tables for people."""
+
+from dataclasses import dataclass
+
+from rhinoise.diffusion.forward import DECIBELS
+from rhinoise.evaluation.clip import ClipScore
+from rhinoise.evaluation.distribution import Comparison, Diversity
+from rhinoise.evaluation.levels import LevelLoss
+from rhinoise.evaluation.metrics import Retrieval
+from rhinoise.evaluation.scores import AutoencoderScore
+
+Row = tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """How the pictures were drawn, and what one took."""
+
+    sampler: str
+    steps: int
+    guidance: float
+    seed: int
+    pictures: int
+    seconds_each: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Likeness:
+    """How like real pictures the drawn ones are as a set, beside controls of the same number.
+
+    All four are compared with one reference: training pictures, none of which is of a prompt's own. `drawn`
+    holds the pictures drawn for training captions, `real` these captions' own pictures: whoever draws them
+    exactly scores as they do.
+    """
+
+    samples: int
+    drawn: Comparison
+    real: Comparison
+    grey: Comparison
+    noise: Comparison
+
+
+@dataclass(frozen=True, kw_only=True)
+class InFeatures:
+    """What was measured in a feature space; what is None could not be, of so few pictures or captions."""
+
+    space: str
+    likeness: Likeness | None
+    retrieval: Retrieval | None
+    """How often the picture drawn for a held-out caption is nearest to that caption's own."""
+    retrieval_trained: Retrieval | None
+    """The same for captions that were trained on."""
+    diversity: Diversity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """What was measured."""
+
+    model_hash: str
+    data: str
+    pictures: int
+    held_out: bool
+    """Whether the model has never seen these pictures; a small set holds none out."""
+    autoencoder: AutoencoderScore
+    loss: float
+    """Mean squared error of the network's answer, a mean over `levels`."""
+    levels: tuple[LevelLoss, ...]
+    drawing: Drawing
+    features: InFeatures | None
+    clip: ClipScore | None
+    seconds: float
+
+    def tables(self) -> list[tuple[str, list[Row]]]:
+        """Titles and rows, for people."""
+        tables = [(f"the model, on {self.pictures} {self._which} pictures", self._model_rows())]
+        drawing = self.drawing
+        rows: list[Row] = [
+            ("seconds per picture, 16 at a time", f"{drawing.seconds_each:.2f}"),
+            ("drawn", str(drawing.pictures)),
+        ]
+        if self.clip is not None:
+            rows += [
+                (f"CLIP score ({self.clip.model})", f"{self.clip.drawn:.1f}"),
+                ("  of the real pictures", f"{self.clip.real:.1f}"),
+            ]
+        how = f"{drawing.sampler}, {drawing.steps} steps, guidance {drawing.guidance:g}, seed {drawing.seed}"
+        tables.append((f"drawing ({how})", rows))
+        if self.features is not None:
+            tables.append(
+                (f"what is drawn, in features of {self.features.space}", _features_rows(self.features))
+            )
+            if self.features.likeness is not None:
+                likeness = self.features.likeness
+                title = (
+                    f"{likeness.samples} pictures drawn for training captions, and controls, against "
+                    f"{likeness.samples} other training pictures, in features of {self.features.space}"
+                )
+                tables.append((title, _likeness_rows(likeness)))
+        return tables
+
+    @property
+    def _which(self) -> str:
+        return "held-out" if self.held_out else "training"
+
+    def _model_rows(self) -> list[Row]:
+        return [
+            ("autoencoder, PSNR", f"{self.autoencoder.psnr:.1f} dB"),
+            ("autoencoder, SSIM", f"{self.autoencoder.ssim:.3f}"),
+            ("denoiser, loss", f"{self.loss:.4f}"),
+            *(
+                (f"  at t {level.time:g}, SNR {DECIBELS * level.log_snr:.0f} dB", f"{level.answer:.4f}")
+                for level in self.levels
+            ),
+        ]
+
+
+def _features_rows(seen: InFeatures) -> list[Row]:
+    rows: list[Row] = []
+    for what, found in (("held-out", seen.retrieval), ("training", seen.retrieval_trained)):
+        if found is not None:
+            rows += [
+                (f"{what} caption finds its own picture first among {found.among}", f"{found.top1:.1%}"),
+                ("  within the first five", f"{found.top5:.1%}"),
+                ("  by chance", f"{1 / found.among:.1%}, {min(1, 5 / found.among):.1%}"),
+            ]
+    apart = seen.diversity
+    return [
+        *rows,
+        ("diversity: distance of two pictures of one prompt", f"{apart.within:.2f}"),
+        ("  of any two real pictures", f"{apart.real:.2f}"),
+        ("  ratio", f"{apart.ratio:.2f}"),
+    ]
+
+
+def _likeness_rows(likeness: Likeness) -> list[Row]:
+    columns = {
+        "drawn": likeness.drawn,
+        "real": likeness.real,
+        "grey": likeness.grey,
+        "noise": likeness.noise,
+    }
+    found = columns.values()
+    return [
+        ("", *columns),
+        ("Frechet distance", *(f"{one.frechet:.1f}" for one in found)),
+        ("KID", *(f"{one.kernel.mean:.4f}" for one in found)),
+        ("  standard error", *(f"{one.kernel.error:.4f}" for one in found)),
+        ("precision", *(f"{one.manifolds.precision:.3f}" for one in found)),
+        ("recall", *(f"{one.manifolds.recall:.3f}" for one in found)),
+    ]
