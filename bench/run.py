@@ -7,20 +7,23 @@ Each section measures round after round, and writes the results after every roun
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from bench import report
 from bench.ceilings import CEILINGS
 from bench.child import Child
+from bench.cold import COLD
+from bench.cost import COST
 from bench.environment import HERE
 from bench.machine import machine, versions
-from bench.section import Section
+from bench.sampling import SAMPLING
+from bench.section import Numbers, Section
 from bench.training import MATCHED, RECIPE
 from rhinoise.core.files import read_json, write_json, write_text
 
-SECTIONS: Sequence[Section] = (CEILINGS, MATCHED, RECIPE)
+SECTIONS: Sequence[Section] = (CEILINGS, MATCHED, RECIPE, SAMPLING, COLD, COST)
 ROUNDS = 3
 
 
@@ -49,11 +52,15 @@ def measure(section: Section, results: "Results", kernels: Child, asked: argpars
     began = time.monotonic()
     with section.opened(asked.quick, kernels) as one:
         while len(rounds) < wanted:
-            reference = kernels.ask("reference", seconds=0.5)
-            rounds.append({"reference": reference} | dict(one()))
+            rounds.append(_round(kernels, one))
             results.keep(section, rounds)
             say = f"{section.name}: round {len(rounds)} of {wanted}, {time.monotonic() - began:.0f} s"
             print(say, file=sys.stderr, flush=True)
+
+
+def _round(kernels: Child, one: Callable[[], Numbers]) -> Numbers:
+    """One round of a section, after one and the same small product, for the noise."""
+    return {"reference": kernels.ask("reference", seconds=0.5)} | dict(one())
 
 
 class Results:

@@ -1,6 +1,7 @@
 """Our training steps, as a recipe takes them: batches, forward, backward, clipping, the optimizer."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.child import serve
 from bench.ours.models import MATCHED
 from bench.timing import seconds_each
-from rhinoise.core.config import to_json
 from rhinoise.core.files import write_json
 from rhinoise.core.shapes import TextEmbedding
 from rhinoise.diffusion.objective import ObjectiveConfig
@@ -39,12 +39,16 @@ class Training:
     def __init__(self, task: torch.nn.Module, batches: Batches, config: FitConfig) -> None:
         self.task, self.batches, self.config, self.step = task, batches, config, 0
         self.engine = Engine(
-            task, weight_decay=config.weight_decay, clip=config.clip, precision=config.precision
+            task,
+            optimizer=config.optimizer,
+            weight_decay=config.weight_decay,
+            clip=config.clip,
+            precision=config.precision,
         )
 
     def advance(self) -> None:
         """One optimizer step."""
-        losses, _ = self.engine.step(self.batches.at(self.step), self.config.learning_rate)
+        losses, _ = self.engine.step([(self.batches.at(self.step), 1.0)], self.config.learning_rate)
         float(losses["loss"])
         self.step += 1
 
@@ -88,7 +92,7 @@ def _denoiser(batch: int) -> Training:
         recipe.objective,
         unconditional=_texts(1, recipe.text.width),
     )
-    config = FitConfig(batch=batch or recipe.fit_denoiser.batch, learning_rate=1e-4)
+    config = replace(recipe.fit_denoiser, batch=batch or recipe.fit_denoiser.batch)
     latents = _latents((autoencoder.latent_channels, side, side), recipe.text.width, config)
     return Training(task, latents, config)
 
@@ -98,7 +102,7 @@ def _autoencoder(batch: int) -> Training:
     recipe = RECIPES[DEFAULT_RECIPE](SIZE)
     autoencoder = build(recipe.autoencoder, seed=0)
     side = SIZE // autoencoder.factor
-    config = FitConfig(batch=batch or recipe.fit_autoencoder.batch, learning_rate=1e-4)
+    config = replace(recipe.fit_autoencoder, batch=batch or recipe.fit_autoencoder.batch)
     batches = ImageBatches(
         pixels=np.random.default_rng(0).integers(0, 256, (PICTURES, 3, SIZE, SIZE), dtype=np.uint8),
         indices=np.arange(PICTURES),
@@ -151,7 +155,6 @@ def start(name: str, batch: int = 0, **more: Any) -> dict[str, Any]:
         "batch": training.config.batch,
         "weights": sum(p.numel() for p in training.task.parameters()),
         "gflop": counted.get_total_flops() / training.config.batch / 1e9,
-        "config": to_json(MATCHED) if name == "matched" else {},
     }
 
 
