@@ -23,9 +23,11 @@ def test_settings_are_changed_and_assignments_have_the_last_word() -> None:
     assert recipe.data.fit == RECIPES["lean"](32).data.fit
 
 
-def test_a_budget_in_pictures_replaces_the_one_in_minutes() -> None:
+def test_a_budget_of_one_kind_replaces_that_of_the_other() -> None:
     recipe = choose("lean", 32, images=1000)
     assert (recipe.minutes, recipe.images) == (None, 1000)
+    recipe = choose("bundled", 64, minutes=5.0)  # whose own budget is one in pictures
+    assert (recipe.minutes, recipe.images) == (5.0, None)
     with pytest.raises(ConfigError, match="give one of them"):
         choose("lean", 32, images=1000, minutes=5.0)
 

@@ -14,7 +14,7 @@ from rhinoise.workflows.start import continued, open_start
 
 CHANGES = (
     [],
-    ["minutes=90"],
+    ["minutes=90", "images=null"],
     ["images=5000", "minutes=null"],
     ["seed=7", "data.background=[1,2,3]", "fit_denoiser.learning_rate=0.00015"],
     ['discriminator={"kind": "DiscriminatorConfig", "channels": 32, "layers": 2}', "losses.adversarial=0.1"],

@@ -94,7 +94,7 @@ def _budget(minutes: float | None, images: int | None) -> list[str]:
         raise ConfigError("the budget is --minutes or --images: give one of them")
     if images is not None:
         return [f"images={images}", "minutes=null"]
-    return [] if minutes is None else [f"minutes={minutes}"]
+    return [] if minutes is None else [f"minutes={minutes}", "images=null"]
 
 
 def _assignments(settings: Mapping[str, Any]) -> list[str]:
