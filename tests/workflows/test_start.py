@@ -48,6 +48,8 @@ def test_settings_of_the_training_may_be_changed(trained: Path) -> None:
         ({"assignments": ["autoencoder.latent_channels=6", "network.channels=6"]}, "keeps its autoencoder"),
         ({"assignments": ["prediction=sample"]}, "keeps its prediction"),
         ({"assignments": ["size=24"]}, "keeps its size"),
+        ({"assignments": ["text_training=joint"]}, "keeps its text_training"),
+        ({"assignments": ["adapt=null"]}, "--adapt full"),
     ],
 )
 def test_another_shape_is_refused_in_a_sentence(trained: Path, asked: dict, told: str) -> None:

@@ -21,7 +21,7 @@ from rhinoise.workflows.paths import find_model
 MINUTES = 10.0
 GENTLER = 0.25
 """The learning rate of all weights, as a part of what they were trained with from scratch."""
-OWN = ("size", "autoencoder", "text", "network", "prediction", "schedule")
+OWN = ("size", "autoencoder", "text", "text_training", "network", "prediction", "schedule")
 """What the model brings and a training from it cannot change."""
 
 
@@ -94,3 +94,5 @@ def check_own(chosen: Recipe, own: Recipe) -> None:
             f"a training that starts from a model keeps its {changed[0]}: leave --set {changed[0]} out, or "
             "train from scratch, without --from"
         )
+    if chosen.adapt is None:
+        raise ConfigError("a training that starts from a model changes it somehow: --adapt full, for example")
