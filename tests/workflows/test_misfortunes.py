@@ -222,6 +222,19 @@ def test_where_memory_runs_out_it_goes_on_in_smaller_parts(tmp_path: Path) -> No
     assert done(run.root) == done(tmp_path / "calm")  # sums of equal numbers round alike
 
 
+def test_nothing_stays_of_the_gradient_that_memory_ran_out_in(tmp_path: Path) -> None:
+    """The first part of a step had been learnt from when the second one failed: the next step had both."""
+    unclipped = replace(CONFIG, clip=10.0)
+    told(tmp_path / "calm", Cliff(), config=unclipped)
+    run = RunFolder(tmp_path / "run")
+    run.root.mkdir()
+    run.note("stage pictures at a time", 2)
+    assert "stage: memory ran out; going on in parts of 1 pictures" in told(
+        run.root, failing(100, FULL), config=unclipped
+    )
+    assert done(run.root) == done(tmp_path / "calm")
+
+
 @pytest.mark.parametrize("changes", [{"separable": False}, {"part": 1}], ids=str)
 def test_or_ends_in_a_sentence_where_there_are_none(tmp_path: Path, changes: dict[str, Any]) -> None:
     run = RunFolder(tmp_path / "run")

@@ -28,6 +28,7 @@ class Engine:
         self.dtype = float_type(precision, self.accelerator.device)
         self.clip = clip
         task = channels_last(task)
+        task.zero_grad()  # a step that memory ran out in has left what its first parts gave
         self.task, *self.optimizers = self.accelerator.prepare(
             task, *OPTIMIZERS[optimizer](task, weight_decay)
         )
