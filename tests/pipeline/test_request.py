@@ -26,6 +26,7 @@ IMAGE, MASK = torch.zeros(1, 3, 8, 8), torch.ones(1, 1, 8, 8)
         ({"seed": 2**63}, "a seed is a whole number"),
         ({"mask": MASK}, "give the picture too"),
         ({"strength": 0.5}, "give the picture too"),
+        ({"negative": "a \udcff heart"}, "not UTF-8"),
     ],
     ids=str,
 )

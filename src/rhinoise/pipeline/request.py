@@ -66,6 +66,8 @@ class GenerateRequest:
             )
         if not 0 <= self.seed < 2**63:
             raise ConfigError(f"a seed is a whole number from 0 to 2^63 - 1, not {self.seed}")
+        if any("\ud800" <= letter <= "\udfff" for letter in self.prompt + self.negative):
+            raise ConfigError("a prompt holds bytes that are not UTF-8: type it in again")
         if self.mask is not None and self.image is None:
             raise ConfigError(
                 "a mask says which part of a picture to draw anew: give the picture too (--image)"
