@@ -13,7 +13,15 @@ from rhinoise.core.errors import ModelFolderError
 from rhinoise.core.files import sha256
 from rhinoise.diffusion.schedules import ScheduleConfig
 from rhinoise.storage import schedulers
-from rhinoise.storage.index import OURS, STOCK_LIBRARIES, one_line, read_facts, read_index, read_settings
+from rhinoise.storage.index import (
+    OURS,
+    STOCK_LIBRARIES,
+    class_of,
+    one_line,
+    read_facts,
+    read_index,
+    read_settings,
+)
 
 FILES = {"text_encoder": "model.safetensors"}
 OTHER_FILES = "diffusion_pytorch_model.safetensors"
@@ -107,27 +115,27 @@ class Description:
 def describe(folder: Path) -> Description:
     """What a model folder is; ModelFolderError when it is none, half written or damaged."""
     index = read_index(folder)
+    network = "transformer" if "transformer" in index else "unet"
+    places = ("vae", "text_encoder", network)
+    classes = {place: class_of(folder, index, place) for place in (*places, "tokenizer", "scheduler")}
     about = read_facts(folder, ours=OURS in index)
     if about:
         schedule, predicts = about["schedule"], about["predicts"]
     else:
         file = folder / "scheduler" / "scheduler_config.json"
         schedule, predicts = schedulers.from_diffusers(read_settings(file))
-    parts = tuple(_part(folder, place, index[place][1]) for place in PARTS if place in index)
-    libraries = {
-        place: entry for place, entry in index.items() if place in (*PARTS, "tokenizer", "scheduler")
-    }
     # An encoder of another kind than CLIP's opens as it is, but the stock pipeline does not take it.
-    foreign = [name for library, name in libraries.values() if library not in STOCK_LIBRARIES]
-    foreign += ["pipeline for its text encoder"] if index["text_encoder"][1] == "AutoModel" else []
+    foreign = [name for place, name in classes.items() if index[place][0] not in STOCK_LIBRARIES]
+    foreign += ["pipeline for its text encoder"] if classes["text_encoder"] == "AutoModel" else []
+    parts = tuple(_part(folder, place, classes[place]) for place in places)
     return Description(
         facts=about.get("facts", {}),
         parts=parts,
         predicts=predicts,
         schedule=schedule,
-        pipeline=index["_class_name"],
+        pipeline=str(index.get("_class_name", "DiffusionPipeline")),
         foreign=tuple(foreign),
-        hash=next(part.sha256 for part in parts if part.what == "network"),
+        hash=parts[-1].sha256,
     )
 
 
