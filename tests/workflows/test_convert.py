@@ -2,20 +2,30 @@
 
 import shutil
 from collections.abc import Generator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from rhinoise.core.errors import ConfigError, RhinoiseError, RunFolderError, UnknownNameError
+from rhinoise.core.errors import (
+    ConfigError,
+    ModelFolderError,
+    RhinoiseError,
+    RunFolderError,
+    UnknownNameError,
+)
 from rhinoise.core.files import read_json, write_json
+from rhinoise.evaluation.levels import LevelLoss
 from rhinoise.evaluation.metrics import psnr
+from rhinoise.evaluation.scores import AutoencoderScore
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.storage.description import Description, describe
 from rhinoise.storage.run_folder import RunFolder
 from rhinoise.workflows.convert import ConvertRequest, convert
+from rhinoise.workflows.scores import Drawing, Scores
 
 
 def result(work: Generator[Any, None, Description]) -> Description:
@@ -73,11 +83,59 @@ def test_a_run_gives_its_hours_steps_and_command(trained: Path, tmp_path: Path) 
     assert facts["hours"] == round(plan["seconds"] / 3600, 2)
     card = (tmp_path / "copy" / "README.md").read_text()
     assert facts["command"] in card
+    assert RunFolder(trained).record()["source"] not in card  # where pictures lie is nobody's business
     assert found_in(card, describe(tmp_path / "copy"))
 
 
 def found_in(card: str, model: Description) -> bool:
     return all(part.sha256 in card for part in model.parts)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        {},
+        {"vae": "x", "unet": [None, None]},
+        {"vae": [None, None]},
+        {"scheduler": ["diffusers", "DDIMScheduler"], "unet": ["diffusers", "UNet2DModel"]},
+    ],
+    ids=str,
+)
+def test_a_folder_of_another_kind_is_told(trained: Path, tmp_path: Path, index: dict[str, Any]) -> None:
+    shutil.copytree(trained / "model" / "scheduler", tmp_path / "scheduler")
+    write_json(tmp_path / "model_index.json", index)
+    with pytest.raises(ModelFolderError, match="has no vae: rhinoise draws with"):
+        converted(model=tmp_path)
+
+
+def test_scores_are_those_of_the_model_that_was_measured(trained: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    shutil.copytree(run / "model", run / "few_steps")
+    scores = Scores(
+        model_hash=describe(run / "model").hash,
+        data="shapes",
+        pictures=2,
+        held_out=True,
+        autoencoder=AutoencoderScore(psnr=20.0, ssim=0.7, pictures=2),
+        loss=1.0,
+        levels=(LevelLoss(time=0.5, log_snr=0.0, answer=1.0, x0=1.0),),
+        drawing=Drawing(sampler="ddim", steps=2, guidance=1.0, seed=0, pictures=2, seconds_each=0.1),
+        features=None,
+        clip=None,
+        seconds=1.0,
+    )
+    write_json(run / "scores.json", asdict(scores))
+    converted(model=run, out=tmp_path / "copy")
+    assert "scores" in describe(tmp_path / "copy").facts
+    assert "scores" not in describe(tmp_path / "copy" / "few_steps").facts
+
+
+def test_a_run_whose_clock_was_never_written_down(trained: Path, tmp_path: Path) -> None:
+    """A first stage that was refused for its few minutes has left a model: it was looked at before."""
+    run = RunFolder(shutil.copytree(trained, tmp_path / "run"))
+    write_json(run.root / "plan.json", {name: n for name, n in run.plan().items() if name != "seconds"})
+    converted(model=run.root, out=tmp_path / "copy")
+    assert describe(tmp_path / "copy").facts["hours"] == 0
 
 
 def test_an_own_folder_is_replaced_and_nothing_else(trained: Path, tmp_path: Path) -> None:
@@ -95,7 +153,13 @@ def test_an_own_folder_is_replaced_and_nothing_else(trained: Path, tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("out", "error"),
-    [("run", "is the model itself"), ("run/model", "is the model itself"), ("file", "is a file")],
+    [
+        ("run", "is the model itself"),
+        ("run/model", "is the model itself"),
+        ("run/model/copy", "inside it"),
+        ("run/copy", "inside it"),
+        ("file", "is a file"),
+    ],
 )
 def test_it_is_never_written_over_the_model_or_a_file(
     trained: Path, tmp_path: Path, out: str, error: str

@@ -12,13 +12,11 @@ from rhinoise.core.config import from_json
 from rhinoise.core.errors import ConfigError, RunFolderError, UnknownNameError
 from rhinoise.core.files import read_json, replacing_folder
 from rhinoise.nets.on_disk import Weights
-from rhinoise.recipes import Recipe
 from rhinoise.storage import bundle
 from rhinoise.storage.card import CARD
 from rhinoise.storage.description import Description, describe
 from rhinoise.storage.index import FACTS, INDEX, OURS, read_facts, read_index
 from rhinoise.storage.run_folder import FEW_STEPS, STEPS, RunFolder
-from rhinoise.workflows.command import command
 from rhinoise.workflows.defaults import DEFAULT_MODEL
 from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.paths import find_model
@@ -57,7 +55,9 @@ def convert(request: ConvertRequest) -> Generator[Event, None, Description]:
     with replacing_folder(request.out) as new:
         _copy(model, new, kind, facts)
         if run.few_steps.is_dir():
-            _copy(run.few_steps, new / FEW_STEPS, kind, facts)
+            # The scores are the first model's.
+            kept = {name: value for name, value in facts.items() if name != "scores"}
+            _copy(run.few_steps, new / FEW_STEPS, kind, kept)
     yield Wrote(request.out)
     return describe(request.out)
 
@@ -79,10 +79,10 @@ def _kind(asked: str | None, found: Description) -> Weights:
 
 def _check_place(out: Path, folder: Path, model: Path) -> None:
     """RunFolderError unless `out` is free, or holds a model folder of ours and nothing else."""
-    if not out.exists():
-        return
     if {out.resolve(), *out.resolve().parents} & {folder.resolve(), model.resolve()}:
         raise RunFolderError(f"--out {out} is the model itself, or inside it: choose another place")
+    if not out.exists():
+        return
     if not out.is_dir():
         raise RunFolderError(f"--out {out} is a file, wanted a folder: choose another name")
     strangers = sorted(_files(out) - _own(out) - {f"{FEW_STEPS}/{name}" for name in _own(out / FEW_STEPS)})
@@ -116,9 +116,7 @@ def _of_run(run: RunFolder, model: Description) -> Generator[Event, None, dict[s
     steps = {name.removesuffix(STEPS): n for name, n in plan.items() if name.endswith(STEPS)}
     if "start" not in record:  # the model may still be on its way
         steps |= {"denoiser": model.facts["denoiser_steps"]}
-    facts: dict[str, Any] = {"hours": round(plan["seconds"] / 3600, 2), "steps": steps}
-    if "start" not in record:
-        facts["command"] = command(record["source"], from_json(Recipe, record["recipe"]))
+    facts: dict[str, Any] = {"hours": round(plan.get("seconds", 0.0) / 3600, 2), "steps": steps}
     scores = _scores(run.root / "scores.json", model.hash)
     if scores is None:
         yield Said(f"the card has no scores of this model yet: rhinoise evaluate {run.root} measures them")
@@ -130,7 +128,7 @@ def _of_run(run: RunFolder, model: Description) -> Generator[Event, None, dict[s
 def _scores(file: Path, model_hash: str) -> list[dict[str, Any]] | None:
     """What an evaluation of this very model found, as tables for people; None where there was none."""
     found = read_json(file) if file.is_file() else {}
-    if found.get("model_hash") != model_hash:
-        return None
     own = {field.name: found[field.name] for field in fields(Scores) if field.name in found}
+    if found.get("model_hash") != model_hash or len(own) < len(fields(Scores)):
+        return None  # of another model, or of prompts alone
     return [{"title": title, "rows": rows} for title, rows in from_json(Scores, own).tables()]
