@@ -71,10 +71,12 @@ def test_a_second_model_that_draws_in_few_steps_without_guidance(run: RunFolder)
         mine, its = (next((folder / part).glob("*.safetensors")) for folder in (run.few_steps, run.model))
         assert mine.read_bytes() == its.read_bytes()
 
-    # What is done is done.
+    # What is done is done, and what a kill may have left of it goes.
+    run.state("few_steps").mkdir()
     log = run.log.read_bytes()
     assert any("done already" in event.text for event in distilled(run) if isinstance(event, Said))
     assert run.log.read_bytes() == log
+    assert not run.state("few_steps").exists()
 
 
 def test_a_longer_training_comes_nearer(run: RunFolder) -> None:
@@ -129,6 +131,8 @@ def test_minutes_become_parts_and_steps(run: RunFolder) -> None:
 def test_too_few_minutes_are_refused(run: RunFolder) -> None:
     with pytest.raises(PlanError, match="too few to distil"):
         distilled(run, replace(SMALL, images=None, minutes=1e-5))
+    distilled(run)  # what was refused is in nobody's way
+    assert run.few_steps.is_dir()
 
 
 def test_levels_that_do_not_meet_are_refused(run: RunFolder) -> None:

@@ -41,6 +41,7 @@ from rhinoise.training.distillation import (
     SegmentBatches,
 )
 from rhinoise.training.fit import seconds_per_step
+from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
 from rhinoise.workflows.paths import open_model
 from rhinoise.workflows.plan import LEAST_STEPS
@@ -69,6 +70,7 @@ class DistilRequest:
     config: DistillationConfig
 
 
+@device_errors_told("and the same command goes on from where it was")
 def distil(request: DistilRequest) -> Generator[Event, None, None]:
     """Bring the model of a run down to a few steps; leaving saves, and the same call goes on from there."""
     run = RunFolder(request.run)
@@ -118,6 +120,7 @@ class Distillation:
     def stage(self) -> Generator[Event, None, None]:
         """All of it; what is done already with the same settings stays as it is."""
         if self.claimed():
+            shutil.rmtree(self.folder, ignore_errors=True)  # a kill may have left it
             yield Said(f"{self.run.few_steps} is done already")
             return
         network = copy.deepcopy(self.teacher.parts.network).requires_grad_(True)
@@ -143,13 +146,13 @@ class Distillation:
     def claimed(self) -> bool:
         """Begin, or go on with what was begun; True when it is done.
 
-        RunFolderError while another distillation of this run is not finished.
+        RunFolderError while another distillation of this run is not finished. One without a plan was refused.
         """
         key = digest(json.dumps(to_json(self.config)), self.teacher.facts["hash"], *self.captions)
         plan = self.run.plan()
         if plan.get(KEY) == key:
             return DISTILLED in plan and self.run.few_steps.is_dir()
-        if self.folder.is_dir() and DISTILLED not in plan:
+        if self.folder.is_dir() and PLANNED in plan and DISTILLED not in plan:
             raise RunFolderError(
                 f"another distillation of {self.run.root} is not finished: go on with the same command as "
                 f"before, or remove {self.folder}"
