@@ -26,6 +26,8 @@ SAMPLE = 512
 """Latents that are looked at to see whether they are centred."""
 LEAST_STEPS = 10
 """Fewer steps than these teach nothing."""
+CHECKPOINTS = KEPT + 3
+"""Files of them at a time: the newest, two more to go back to, and the one that is being written."""
 COPIES = 4
 """Weights, their average and two moments: what a checkpoint holds of every number."""
 
@@ -136,7 +138,7 @@ def check_room(out: Path, modules: Sequence[nn.Module], *, latent_numbers: int) 
     """DiskFullError unless checkpoints and model have room in `out`, and the latents in the cache."""
     weights = sum(parameter.numel() for module in modules for parameter in module.parameters())
     for place, numbers, remedy in (
-        (out, weights * COPIES * (KEPT + 1), "choose an --out on another disk"),
+        (out, weights * COPIES * CHECKPOINTS, "choose an --out on another disk"),
         (cache_folder(), latent_numbers, "set RHINOISE_CACHE to another disk"),
     ):
         needed, free = 4 * numbers, free_bytes(place)
