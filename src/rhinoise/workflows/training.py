@@ -244,6 +244,7 @@ class Training:
             for start in range(0, len(rows), CHUNK):
                 with torch.no_grad():
                     text = text_encoder.encode(rows[start : start + CHUNK])
+                text = text.to("cpu")  # a model that was looked at has left the encoder on its device
                 yield {
                     "tokens": text.tokens.numpy(),
                     "mask": text.mask.numpy(),
