@@ -28,10 +28,10 @@ def _name(size: int, count: int, steps: int) -> str:
 
 @contextmanager
 def _opened(quick: bool, kernels: Child) -> Iterator[Callable[[], Numbers]]:
-    seconds = 0.0 if quick else 1.0
+    seconds, sizes = (0.0, SIZES[:2]) if quick else (1.0, SIZES)
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        models = {size: stack.enter_context(Child("bench.ours.sampler")) for size in SIZES}
+        models = {size: stack.enter_context(Child("bench.ours.sampler")) for size in sizes}
         for size, model in models.items():
             model.ask("start", recipe=DEFAULT_RECIPE, size=size, folder=f"{folder}/{size}")
 
@@ -39,8 +39,10 @@ def _opened(quick: bool, kernels: Child) -> Iterator[Callable[[], Numbers]]:
             return {
                 _name(size, count, steps): models[size].ask("draw", count=count, steps=steps, seconds=seconds)
                 for size, count, steps in CASES
+                if size in sizes
             }
 
+        measure()  # so that each has drawn as much before
         yield measure
 
 

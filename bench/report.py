@@ -1,6 +1,7 @@
 """Results as they are kept (results.json), and as they are read (results.md)."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from bench.section import Numbers, Row, Section, Spread, met
@@ -9,10 +10,13 @@ MET = {True: "met", False: "**missed**", None: ""}
 
 
 def kept(section: Section, rounds: Sequence[Numbers]) -> list[dict[str, Any]]:
-    """The rows of a section, as plain values."""
+    """The rows of a section that were measured, as plain values."""
     rows = []
     for row in section.rows:
-        spread = Spread.of([row.of(numbers) for numbers in rounds])
+        values = list(_measured(row, rounds))
+        if not values:
+            continue
+        spread = Spread.of(values)
         rows.append(
             {
                 "name": row.name,
@@ -22,9 +26,17 @@ def kept(section: Section, rounds: Sequence[Numbers]) -> list[dict[str, Any]]:
                 "high": spread.high,
                 "aim": aim(row),
                 "met": met(row, spread),
+                "why": row.why if met(row, spread) is False else "",
             }
         )
     return rows
+
+
+def _measured(row: Row, rounds: Sequence[Numbers]) -> Iterator[float]:
+    """The row's value in every round that has it."""
+    for numbers in rounds:
+        with suppress(KeyError):
+            yield row.of(numbers)
 
 
 def aim(row: Row) -> str:
@@ -61,12 +73,13 @@ def _lines(results: Mapping[str, Any], sections: Sequence[Section]) -> Iterator[
         if found is None:
             yield "Not measured yet."
         elif "skipped" in found:
-            yield f"Not run: {found['skipped']}."
+            yield f"Not measured: {found['skipped']}."
         else:
             yield section.about
             yield ""
             yield from _table(found["rows"])
             yield ""
+            yield from _reasons(found["rows"])
             yield f"{len(found['rounds'])} rounds, {found['when']}, {found['rhinoise']}."
 
 
@@ -97,3 +110,14 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             f"| {row['name']} | {row['unit']} | {figures(row['median'])} | {spread} | {row['aim']} | "
             f"{MET[row['met']]} |"
         )
+
+
+def _reasons(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Why aims are missed, each reason once."""
+    missed: dict[str, list[str]] = {}
+    for row in rows:
+        if row["why"]:
+            missed.setdefault(row["why"], []).append(row["name"])
+    for why, names in missed.items():
+        yield f"Missed ({'; '.join(names)}): {why}"
+        yield ""

@@ -17,13 +17,14 @@ from bench.child import Child
 from bench.cold import COLD
 from bench.cost import COST
 from bench.environment import HERE
+from bench.latent import LATENT
 from bench.machine import machine, versions
 from bench.sampling import SAMPLING
 from bench.section import Numbers, Section
 from bench.training import MATCHED, RECIPE
 from rhinoise.core.files import read_json, write_json, write_text
 
-SECTIONS: Sequence[Section] = (CEILINGS, MATCHED, RECIPE, SAMPLING, COLD, COST)
+SECTIONS: Sequence[Section] = (CEILINGS, MATCHED, RECIPE, SAMPLING, LATENT, COLD, COST)
 ROUNDS = 3
 
 
@@ -41,10 +42,14 @@ def main(arguments: Sequence[str]) -> None:
         for section in SECTIONS:
             if section.name in asked.only:
                 measure(section, results, kernels, asked)
+    results.write()
 
 
 def measure(section: Section, results: "Results", kernels: Child, asked: argparse.Namespace) -> None:
     """The rounds of a section that are missing."""
+    if lacks := section.lacks():
+        results.skip(section, lacks)
+        return
     rounds = results.rounds(section) if asked.resume else []
     wanted = 1 if asked.quick else asked.rounds
     if len(rounds) >= wanted:
@@ -80,13 +85,24 @@ class Results:
         return list(self.all["sections"].get(section.name, {}).get("rounds", ()))
 
     def keep(self, section: Section, rounds: list[Any]) -> None:
-        """Write everything, this section's rounds and rows anew."""
+        """Take in this section's rounds, and write everything."""
         self.all["sections"][section.name] = {
             "when": time.strftime("%Y-%m-%d %H:%M"),
             "rhinoise": f"rhinoise {self.all['versions']['rhinoise']}",
-            "rows": report.kept(section, rounds),
             "rounds": rounds,
         }
+        self.write()
+
+    def skip(self, section: Section, lacks: str) -> None:
+        """Take in why this section is not measured."""
+        self.all["sections"][section.name] = {"skipped": lacks}
+
+    def write(self) -> None:
+        """Write everything, the rows anew from the rounds: what they say of them may have changed."""
+        for section in SECTIONS:
+            found = self.all["sections"].get(section.name, {})
+            if "rounds" in found:
+                found["rows"] = report.kept(section, found["rounds"])
         write_json(self.json, self.all)
         write_text(self.markdown, report.markdown(self.all, SECTIONS))
 

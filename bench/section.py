@@ -18,13 +18,18 @@ Numbers = Mapping[str, float]
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of a section's table. An aim is a bound on the median: `at_least` or `at_most`."""
+    """One line of a section's table. An aim is a bound on the median: `at_least` or `at_most`.
+
+    `of` raises KeyError where a round has not measured it: a quick look leaves out what takes minutes.
+    `why` is what is known of the reason where the aim is missed; shown only there.
+    """
 
     name: str
     unit: str
     of: Callable[[Numbers], float]
     at_least: float | None = None
     at_most: float | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +45,8 @@ class Section:
     about: str
     rows: Sequence[Row]
     opened: Callable[[bool, Child], AbstractContextManager[Callable[[], Numbers]]]
+    lacks: Callable[[], str] = lambda: ""
+    """What this machine lacks that the section needs; empty where it can be measured."""
 
 
 @dataclass(frozen=True)

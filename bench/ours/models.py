@@ -2,10 +2,15 @@
 
 from pathlib import Path
 
+from torch import nn
+
 from rhinoise.core.config import to_json
+from rhinoise.nets.autoencoder import CentredAutoencoder
+from rhinoise.nets.text import TextEncoder
 from rhinoise.nets.unet import UNetConfig
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.recipes import RECIPES
+from rhinoise.recipes.recipe import Recipe
 from rhinoise.storage.bundle import Bundle
 from rhinoise.workflows.build import build, build_text_encoder
 
@@ -26,16 +31,23 @@ MATCHED = UNetConfig(
 
 def model(recipe: str, size: int) -> LatentDiffusion:
     """A recipe's model for pictures of `size` pixels, as if it had been trained."""
-    made = RECIPES[recipe](size)
-    return LatentDiffusion.of(
-        Bundle(
-            autoencoder=build(made.autoencoder, seed=0),
-            text_encoder=build_text_encoder(made.text, CAPTIONS * 2, seed=0),
-            network=build(made.network, seed=0),
-            predicts=made.prediction,
-            schedule=made.schedule,
-            facts={"size": size, "recipe": recipe, "sampling": to_json(made.sampling)},
-        )
+    return LatentDiffusion.of(bundle(RECIPES[recipe](size)))
+
+
+def bundle(
+    made: Recipe,
+    autoencoder: CentredAutoencoder | None = None,
+    network: nn.Module | None = None,
+    text_encoder: TextEncoder | None = None,
+) -> Bundle:
+    """A recipe's parts; those that are not given have random weights."""
+    return Bundle(
+        autoencoder=autoencoder or build(made.autoencoder, seed=0),
+        text_encoder=text_encoder or build_text_encoder(made.text, CAPTIONS * 2, seed=0),
+        network=network or build(made.network, seed=0),
+        predicts=made.prediction,
+        schedule=made.schedule,
+        facts={"size": made.size, "recipe": made.name, "sampling": to_json(made.sampling)},
     )
 
 

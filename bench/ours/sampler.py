@@ -40,8 +40,8 @@ def gflop(count: int, steps: int = 0) -> float:
 
 
 def draw(count: int, seconds: float, steps: int = 0) -> float:
-    """Seconds to draw so many pictures as one batch, from the prompt to pixels."""
-    return seconds_each(lambda: opened["model"].generate(_request(count, steps)), seconds)
+    """Seconds to draw so many pictures as one batch, from the prompt to pixels; nothing is drawn before."""
+    return seconds_each(lambda: opened["model"].generate(_request(count, steps)), seconds, warm_up=0)
 
 
 def pictures(count: int, precision: str, file: str) -> None:

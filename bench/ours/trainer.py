@@ -19,16 +19,18 @@ from rhinoise.diffusion.objective import ObjectiveConfig
 from rhinoise.diffusion.schedules import ScheduleConfig
 from rhinoise.pipeline.denoiser import Denoiser
 from rhinoise.recipes import RECIPES
+from rhinoise.recipes.recipe import Recipe
 from rhinoise.storage.index import WEIGHTS
 from rhinoise.storage.names import UNET_NAMES, to_diffusers, unet_to_diffusers
 from rhinoise.training.batches import Batches, Captions, DenoisingBatches, ImageBatches
 from rhinoise.training.engine import Engine
-from rhinoise.training.fit import FitConfig
+from rhinoise.training.fit import FitConfig, learning_rate
 from rhinoise.training.tasks import AutoencoderTask, DenoisingTask
 from rhinoise.workflows.build import build
 from rhinoise.workflows.defaults import DEFAULT_RECIPE
 
 PICTURES, TOKENS = 64, 16
+STEPS = 1000
 SIZE = 64
 PROBE = "probe.safetensors"
 
@@ -46,9 +48,10 @@ class Training:
             precision=config.precision,
         )
 
-    def advance(self) -> None:
-        """One optimizer step."""
-        losses, _ = self.engine.step([(self.batches.at(self.step), 1.0)], self.config.learning_rate)
+    def advance(self, done: float = 0.5) -> None:
+        """One optimizer step, when so much of the training is done: the learning rate hangs on it."""
+        rate = learning_rate(self.config, int(STEPS * done), STEPS)
+        losses, _ = self.engine.step([(self.batches.at(self.step), 1.0)], rate)
         float(losses["loss"])
         self.step += 1
 
@@ -83,18 +86,26 @@ def _write_for_peer(network: torch.nn.Module, folder: Path) -> None:
 
 def _denoiser(batch: int) -> Training:
     """The denoiser of the default recipe."""
-    recipe = RECIPES[DEFAULT_RECIPE](SIZE)
+    return denoiser(RECIPES[DEFAULT_RECIPE](SIZE), batch)
+
+
+def denoiser(recipe: Recipe, batch: int = 0) -> Training:
+    """A recipe's denoiser on random latents; `batch` 0 is the recipe's own."""
     network, autoencoder = build(recipe.network, seed=0), build(recipe.autoencoder, seed=0)
-    side = SIZE // autoencoder.factor
-    task = DenoisingTask(
+    side = recipe.size // autoencoder.factor
+    config = replace(recipe.fit_denoiser, batch=batch or recipe.fit_denoiser.batch)
+    latents = _latents((autoencoder.latent_channels, side, side), recipe.text.width, config)
+    return Training(denoising(recipe, network, _texts(1, recipe.text.width)), latents, config)
+
+
+def denoising(recipe: Recipe, network: torch.nn.Module, unconditional: TextEmbedding) -> DenoisingTask:
+    """The denoiser's task, as the recipe states it."""
+    return DenoisingTask(
         Denoiser(network, recipe.prediction),
         recipe.schedule.build(),
         recipe.objective,
-        unconditional=_texts(1, recipe.text.width),
+        unconditional=unconditional,
     )
-    config = replace(recipe.fit_denoiser, batch=batch or recipe.fit_denoiser.batch)
-    latents = _latents((autoencoder.latent_channels, side, side), recipe.text.width, config)
-    return Training(task, latents, config)
 
 
 def _autoencoder(batch: int) -> Training:

@@ -28,8 +28,8 @@ def start(folder: str, tuned: bool, **asked: object) -> None:
 
 
 def draw(layout: str, latents: str, seconds: float) -> float:
-    """Seconds to draw a batch, from the prompt to pixels."""
-    return seconds_each(lambda: _draw(opened[layout], latents), seconds)
+    """Seconds to draw a batch, from the prompt to pixels; nothing is drawn before."""
+    return seconds_each(lambda: _draw(opened[layout], latents), seconds, warm_up=0)
 
 
 def pictures(dtype: str, latents: str, file: str) -> None:
@@ -39,7 +39,7 @@ def pictures(dtype: str, latents: str, file: str) -> None:
 
 
 def _open(dtype: torch.dtype, layout: str) -> StableDiffusionPipeline:
-    pipeline = StableDiffusionPipeline.from_pretrained(opened["folder"], torch_dtype=dtype)
+    pipeline = StableDiffusionPipeline.from_pretrained(opened["folder"], dtype=dtype)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.unet.to(memory_format=FORMATS[layout])
     pipeline.vae.to(memory_format=FORMATS[layout])
