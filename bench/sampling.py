@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.child import ROOT, Child
+from bench.child import Child
 from bench.environment import peers_python
 from bench.section import Numbers, Row, Section, number, percent
+from bench.training import PEERS
 from rhinoise.workflows.defaults import DEFAULT_RECIPE
 
 SIZE = 64
@@ -24,14 +25,16 @@ def _opened(quick: bool, kernels: Child) -> Iterator[Callable[[], Numbers]]:
         here = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         ours = stack.enter_context(Child("bench.ours.sampler"))
         lean = stack.enter_context(Child("bench.ours.sampler"))
+        peers = {
+            name: stack.enter_context(
+                Child("bench.peers.diffusers_pipeline", python=peers_python(), environment=path)
+            )
+            for name, path in PEERS.items()
+        }
         asked = ours.ask("start", recipe="stock", size=SIZE, folder=str(here / "stock"))
         lean.ask("start", recipe=DEFAULT_RECIPE, size=SIZE, folder=str(here / "default"))
-        peers = {}
-        for name, tuned in (("peer", False), ("tuned peer", True)):
-            path = {"PYTHONPATH": str(ROOT / "src")} if tuned else {}
-            peer = Child("bench.peers.diffusers_pipeline", python=peers_python(), environment=path)
-            peers[name] = stack.enter_context(peer)
-            peer.ask("start", folder=str(here / "stock"), tuned=tuned, **asked)
+        for name, peer in peers.items():
+            peer.ask("start", folder=str(here / "stock"), tuned=name == "tuned peer", **asked)
         latents = {count: str(here / f"latents-{count}.npy") for count in counts}
         for count, file in latents.items():
             ours.ask("first_latents", count=count, file=file)

@@ -9,6 +9,8 @@ from bench.environment import STUBS, peers_python
 from bench.section import Numbers, Row, Section, number, percent, ratio
 
 BATCH = 16
+PEERS: dict[str, dict[str, str]] = {"peer": {}, "tuned peer": {"PYTHONPATH": str(ROOT / "src")}}
+"""diffusers as it is, and with our memory settings, which it takes from us; each its environment."""
 
 
 @contextmanager
@@ -16,12 +18,16 @@ def _matched(quick: bool, kernels: Child) -> Iterator[Callable[[], Numbers]]:
     seconds = 1.0 if quick else 6.0
     with ExitStack() as children, tempfile.TemporaryDirectory() as folder:
         ours = children.enter_context(Child("bench.ours.trainer"))
+        peers = {
+            name: children.enter_context(
+                Child("bench.peers.diffusers_unet", python=peers_python(), environment=path)
+            )
+            for name, path in PEERS.items()
+        }
         about = ours.ask("start", name="matched", batch=BATCH, folder=folder)
-        peers, difference = {}, 0.0
-        for name, tuned in (("peer", False), ("tuned peer", True)):
-            path = {"PYTHONPATH": str(ROOT / "src")} if tuned else {}
-            peer = Child("bench.peers.diffusers_unet", python=peers_python(), environment=path)
-            peers[name] = children.enter_context(peer)
+        difference = 0.0
+        for name, peer in peers.items():
+            tuned = name == "tuned peer"
             said = peer.ask("start", folder=folder, batch=BATCH, tuned=tuned, precision="bf16")
             assert said["weights"] == about["weights"]
             difference = said["difference"]
