@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rhinoise.core.config import from_json, override, to_json
+from rhinoise.core.config import from_json, overridden, override, to_json
 from rhinoise.core.errors import ConfigError, PlanError, UnknownNameError
 from rhinoise.core.shapes import TextEmbedding
 from rhinoise.nets.contrastive import ImageTower
@@ -106,7 +106,7 @@ def test_settings_can_be_changed(name):
     recipe = RECIPES[name](64)
     changed = override(recipe, "fit_denoiser.batch=3")
     assert changed == replace(recipe, fit_denoiser=replace(recipe.fit_denoiser, batch=3))
-    assert override(recipe, "minutes=30").seconds_for("total") == 1800
+    assert overridden(recipe, ["minutes=30", "images=null"]).seconds_for("total") == 1800
 
 
 @pytest.mark.parametrize(
@@ -122,9 +122,6 @@ def test_settings_can_be_changed(name):
         ("schedule.beta_start=0.1", "has no setting 'beta_start'"),
         ("text_training=join", "did you mean 'joint'"),
         ("shares.text=0.9", "add up to 1"),
-        ("minutes=null", "needs a budget"),
-        ("minutes=0", "above 0"),
-        ("images=-5", "above 0"),
         ("caption_dropout=1", "from 0 to below 1"),
         ('network={"kind": "ResNet"}', "UNetConfig"),
     ],
@@ -134,6 +131,15 @@ def test_what_cannot_be_is_refused(name, assignment, says):
         override(RECIPES[name](64), assignment)
     assert says in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "images", "says"),
+    [(None, None, "one of them"), (10.0, 100, "one of them"), (0.0, None, "above 0"), (None, -5, "above 0")],
+)
+def test_a_budget_is_one_and_above_nothing(name, minutes, images, says):
+    with pytest.raises(ConfigError, match=says):
+        replace(RECIPES[name](64), minutes=minutes, images=images)
 
 
 def test_a_budget_in_pictures_is_shared_out(name):

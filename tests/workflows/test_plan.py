@@ -141,7 +141,7 @@ IDENTITY = IdentityAutoencoder(IdentityConfig())
 
 def latents(seed: int = 0) -> np.ndarray:
     centred = np.random.default_rng(seed).normal(2, 3, (64, 3, 4, 4)).astype(np.float32)
-    centre(centred)
+    centre(centred, np.arange(64))
     return centred
 
 

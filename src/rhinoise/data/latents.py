@@ -4,13 +4,14 @@ The arrays are memory-mapped, and found again by a key over all that they were m
 pictures and their preparation, or the captions, and the encoder's weights. A change of any is a new key.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from rhinoise.core.errors import DiskFullError
 from rhinoise.core.files import free_bytes, replacing_folder, sweep_dead
@@ -83,17 +84,20 @@ def _check_room(folder: Path, needed: int) -> None:
         )
 
 
-def centre(latents: Float[np.ndarray, "n c h w"]) -> tuple[Float[np.ndarray, "c"], Float[np.ndarray, "c"]]:
-    """Bring every channel to mean 0 and variance 1, in place; give back what its mean and deviation were."""
-    parts = range(0, len(latents), _CHUNK)
-    mean = np.stack([latents[i : i + _CHUNK].sum((0, 2, 3), dtype=np.float64) for i in parts]).sum(0)
-    mean /= latents.size / latents.shape[1]
-    square = [
-        ((latents[i : i + _CHUNK] - mean[:, None, None]) ** 2).sum((0, 2, 3), dtype=np.float64) for i in parts
-    ]
-    std = np.sqrt(np.stack(square).sum(0) / (latents.size / latents.shape[1]))
+def centre(
+    latents: Float[np.ndarray, "n c h w"], learnt: Int[np.ndarray, "m"]
+) -> tuple[Float[np.ndarray, "c"], Float[np.ndarray, "c"]]:
+    """Bring every channel to mean 0 and variance 1 over the pictures `learnt`, in place.
+
+    Gives back what that mean and deviation were.
+    """
+    parts = [learnt[i : i + _CHUNK] for i in range(0, len(learnt), _CHUNK)]
+    numbers = len(learnt) * math.prod(latents.shape[2:])
+    mean = np.stack([latents[part].sum((0, 2, 3), dtype=np.float64) for part in parts]).sum(0) / numbers
+    square = [((latents[part] - mean[:, None, None]) ** 2).sum((0, 2, 3), dtype=np.float64) for part in parts]
+    std = np.sqrt(np.stack(square).sum(0) / numbers)
     mean, std = mean.astype(np.float32), std.astype(np.float32)
-    for i in parts:
+    for i in range(0, len(latents), _CHUNK):
         latents[i : i + _CHUNK] -= mean[:, None, None]
         latents[i : i + _CHUNK] /= np.maximum(std, 1e-12)[:, None, None]
     return mean, std

@@ -114,9 +114,10 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.minutes is None and self.images is None:
+        if (self.minutes is None) == (self.images is None):
             raise ConfigError(
-                "a training needs a budget, in minutes or in images: --minutes 10, or --images 100000"
+                "the budget of a training is in minutes or in images, one of them: --minutes 10, or "
+                "--images 100000"
             )
         if any(budget is not None and budget <= 0 for budget in (self.minutes, self.images)):
             raise ConfigError("the budget of a training is above 0: --minutes 10, or --images 100000")

@@ -89,7 +89,7 @@ class Training:
         self.run, self.clock, self.recipe, self.pictures = run, clock, recipe, pictures
         self.autoencoder, self.network, self.start = autoencoder, network, start
         self.text_encoder = (
-            build_text_encoder(recipe.text, pictures.captions.rows, seed=recipe.seed + 2)
+            build_text_encoder(recipe.text, pictures.learnt, seed=recipe.seed + 2)
             if start is None
             else start.text_encoder
         )
@@ -168,23 +168,24 @@ class Training:
         yield from run_stage(self.run, self.clock, stage)
 
     def keep_latents(self) -> Generator[Event, None, Float[np.ndarray, "n c h w"]]:
-        """Encode every picture once, and centre the autoencoder by what comes out.
+        """Encode every picture once; centre the autoencoder by what comes out of those that are learnt from.
 
         One that is centred already stays as it is: a trained denoiser knows its latents so.
         """
         array, autoencoder = self.pictures.prepared.array, self.autoencoder.eval().requires_grad_(False)
+        train = self.pictures.train
         yield Said(f"encoding {len(array)} pictures")
 
         def chunks() -> Iterator[Arrays]:
             for start in range(0, len(array), CHUNK):
                 yield {"latents": autoencoder.encode(to_images(array[start : start + CHUNK])).mode.numpy()}
 
-        key = digest("latents", self.pictures.prepared.key, fingerprint(autoencoder))
+        key = digest("latents", self.pictures.prepared.key, train.tobytes(), fingerprint(autoencoder))
 
         def finish(arrays: Arrays) -> Arrays:
             if autoencoder.measured:
                 return {}
-            return dict(zip(("mean", "std"), centre(arrays["latents"]), strict=True))
+            return dict(zip(("mean", "std"), centre(arrays["latents"], train), strict=True))
 
         kept = encoded(cache_folder() / "latents", key, len(array), chunks(), finish)
         if not autoencoder.measured:
