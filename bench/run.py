@@ -17,6 +17,7 @@ from bench.child import Child
 from bench.cold import COLD
 from bench.cost import COST
 from bench.environment import HERE
+from bench.gpu import GPU
 from bench.latent import LATENT
 from bench.machine import machine, versions
 from bench.sampling import SAMPLING
@@ -24,7 +25,7 @@ from bench.section import Numbers, Section
 from bench.training import MATCHED, RECIPE
 from rhinoise.core.files import read_json, write_json, write_text
 
-SECTIONS: Sequence[Section] = (CEILINGS, MATCHED, RECIPE, SAMPLING, LATENT, COLD, COST)
+SECTIONS: Sequence[Section] = (CEILINGS, MATCHED, RECIPE, SAMPLING, LATENT, COLD, COST, GPU)
 ROUNDS = 3
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.utils import counters
 
 from rhinoise.core.errors import ConfigError, PlanError, UnknownNameError
 from rhinoise.core.random import generator
@@ -186,3 +187,12 @@ def test_what_cannot_be_is_refused(change):
 def test_an_unknown_optimizer_is_answered_with_the_nearest_one():
     with pytest.raises(UnknownNameError, match="did you mean 'adamw'"):
         replace(CONFIG, optimizer="adam")
+
+
+def test_compiled_steps_are_the_same_steps():
+    plain, compiled = (
+        [report.losses["loss"] for report in fit(replace(CONFIG, compiler=compiler)).run()]
+        for compiler in ("none", "aot_eager")
+    )
+    assert counters["stats"]["unique_graphs"] > 0
+    assert compiled == pytest.approx(plain, rel=1e-5)

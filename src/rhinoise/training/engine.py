@@ -4,8 +4,9 @@ Master weights are float32 always; the arithmetic of a step runs under autocast 
 `core.backend` chooses for the device.
 """
 
+import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
@@ -15,12 +16,22 @@ from rhinoise.core.backend import Precision, channels_last, float_type, tune_all
 from rhinoise.training.batches import mapped
 from rhinoise.training.optimizers import OPTIMIZERS
 
+Compiler = Literal["none", "inductor", "aot_eager"]
+"""A backend of torch.compile: inductor fuses small kernels, aot_eager only records and replays them."""
+
 
 class Engine:
     """A task and its optimizers, prepared for this machine."""
 
     def __init__(
-        self, task: nn.Module, *, optimizer: str, weight_decay: float, clip: float, precision: Precision
+        self,
+        task: nn.Module,
+        *,
+        optimizer: str,
+        weight_decay: float,
+        clip: float,
+        precision: Precision,
+        compiler: Compiler = "none",
     ) -> None:
         tune_allocator()
         # Our own autocast decides the precision, not what accelerate finds in the environment.
@@ -28,6 +39,10 @@ class Engine:
         self.dtype = float_type(precision, self.accelerator.device)
         self.clip = clip
         task = channels_last(task)
+        if compiler != "none":
+            # Tables that are kept from call to call become a part of the compiled step: nothing goes stale.
+            warnings.filterwarnings("ignore", message=r"Dynamo detected a call to a `functools.lru_cache`")
+            task.compile(backend=compiler)
         task.zero_grad()  # a step that memory ran out in has left what its first parts gave
         self.task, *self.optimizers = self.accelerator.prepare(
             task, *OPTIMIZERS[optimizer](task, weight_decay)
