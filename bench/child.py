@@ -62,6 +62,9 @@ class Child:
             self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:
             self.process.kill()
+            self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
 
     def ask(self, verb: str, **values: Any) -> Any:
         """What the child's function of this name returns for these plain values."""
