@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from rhinoise.core.images import WHITE
-from rhinoise.data.colours import PAINTS, Paint, differ, main_paint, painted, word
+from rhinoise.data.colours import PAINTS, Paint, commonest_paint, differ, main_paint, painted, word
 from rhinoise.data.composed import PLACES, caption, open_composed, paired, placed
 from rhinoise.data.dataset import Dataset, split
 from rhinoise.data.emoji import open_emoji
@@ -142,3 +142,20 @@ def test_every_word_of_an_unseen_prompt_is_met_in_training(
         word for i in split(composed)[0] for text in composed.examples[i].captions for word in text.split()
     )
     assert all(words[word] for one in prompts for word in one.prompt.split())
+
+
+@pytest.mark.parametrize("name", PAINTS)
+def test_the_commonest_paint_is_found_among_noise_outline_and_paper(name: str) -> None:
+    rng = np.random.default_rng(0)
+    pixels = np.full((32, 32, 3), 255, np.uint8)
+    pixels[4:28, 4:28] = (20, 20, 20)
+    pixels[6:26, 6:26] = (140, 145, 150)
+    pixels[8:20, 8:20] = (np.array(PAINTS[name]) + rng.integers(-12, 13, (12, 12, 3))).clip(0, 255)
+    assert commonest_paint(pixels) == name
+
+
+def test_black_and_white_have_no_paint() -> None:
+    pixels = np.full((8, 8, 3), 255, np.uint8)
+    assert commonest_paint(pixels) is None
+    pixels[2:6, 2:6] = (20, 20, 20)
+    assert commonest_paint(pixels) is None

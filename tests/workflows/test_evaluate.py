@@ -127,6 +127,19 @@ def test_a_picture_is_asked_for_by_its_first_caption(run: Path, many: Path) -> N
     assert chosen.captions(chosen.trained) == [example.captions[0] for example in examples]
 
 
+def test_pictures_made_from_others_are_not_looked_for(run: Path, many: Path) -> None:
+    pictures = pictures_of(run, many)
+    chosen = choose(pictures, 20)
+    assert chosen.originals == list(range(20))
+    examples = list(pictures.prepared.dataset.examples)
+    for row, kind in ((0, "recoloured"), (1, "original")):
+        number = chosen.trained[row]
+        examples[number] = replace(examples[number], tags={"kind": kind})
+    dataset = replace(pictures.prepared.dataset, examples=tuple(examples))
+    made = replace(chosen, pictures=replace(pictures, prepared=replace(pictures.prepared, dataset=dataset)))
+    assert made.originals == list(range(1, 20))
+
+
 def test_a_caption_that_pictures_share_is_asked_once() -> None:
     features = torch.eye(3)
     found = module._retrieval(features, features, ["a", "b", "a"], most=3)

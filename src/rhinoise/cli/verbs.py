@@ -304,6 +304,10 @@ def evaluate(
     few_steps: Annotated[
         bool, typer.Option("--few-steps", help="Measure what `rhinoise distil` made of it.")
     ] = False,
+    suite: Annotated[
+        bool,
+        typer.Option("--suite", help="Instead: draw 200 prompts, half never trained on, and judge them."),
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="A folder for scores; RUN when not given.")] = None,
     seed: Seed = 0,
     precision: Precision = "auto",
@@ -321,6 +325,7 @@ def evaluate(
         samples=samples,
         features=features,
         few_steps=few_steps,
+        suite=suite,
         seed=seed,
         precision=precision,
     )

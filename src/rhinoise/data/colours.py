@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, Shaped, UInt8
 
 from rhinoise.core.images import Colour
 
@@ -58,8 +58,24 @@ def main_paint(pixels: UInt8[np.ndarray, "h w 3"]) -> Paint | None:
 
 def word(colour: Colour) -> str:
     """The nearest word for a colour: by hue first, where it has one."""
-    here = _features(np.array(colour))
-    return min(WORDS, key=lambda name: float(np.abs(_features(np.array(WORDS[name])) - here).sum()))
+    return list(WORDS)[int(_nearest(np.array(colour)))]
+
+
+def commonest_paint(pixels: UInt8[np.ndarray, "h w 3"]) -> str | None:
+    """The name in PAINTS of most pixels that are neither outline nor paper; None where there is no paint.
+
+    Unlike `main_paint` it does not ask that many pixels are of quite the same colour, which only a flat
+    drawing's are, and takes shades of grey for nobody's paint.
+    """
+    drawn = pixels[(pixels.min(-1) < PAPER) & (pixels.max(-1) > OUTLINE)]
+    counts = np.bincount(_nearest(drawn), minlength=len(WORDS))[: len(PAINTS)]
+    return list(PAINTS)[int(counts.argmax())] if counts.any() else None
+
+
+def _nearest(colours: Shaped[np.ndarray, "*s 3"]) -> Int[np.ndarray, "*s"]:
+    """The number of the nearest of WORDS, of which PAINTS are the first."""
+    words = _features(np.array(list(WORDS.values())))
+    return np.asarray(np.abs(_features(colours)[..., None, :] - words).sum(-1).argmin(-1))
 
 
 def painted(pixels: UInt8[np.ndarray, "h w 3"], paint: Paint, colour: Colour) -> UInt8[np.ndarray, "h w 3"]:
@@ -114,11 +130,12 @@ def _hue_distance(here: Float[np.ndarray, "*s"], there: Float[np.ndarray, ""]) -
     return np.asarray(np.abs((here - there + 180) % 360 - 180))
 
 
-def _features(colour: np.ndarray) -> Float[np.ndarray, "3"]:
-    """A colour as (lightness, two coordinates of hue and saturation).
+def _features(colours: Shaped[np.ndarray, "*s 3"]) -> Float[np.ndarray, "*s 3"]:
+    """Colours as (lightness, two coordinates of hue and saturation).
 
     The root keeps light green nearer to green than to grey.
     """
-    values = colour.astype(np.float64)
+    values = colours.astype(np.float64)
     hue, saturation = np.radians(_hue(values)), np.sqrt(_saturation(values))
-    return np.array([0.7 * luminance(values) / 255, saturation * np.cos(hue), saturation * np.sin(hue)])
+    parts = (0.7 * luminance(values) / 255, saturation * np.cos(hue), saturation * np.sin(hue))
+    return np.stack(parts, axis=-1)

@@ -59,6 +59,9 @@ _WHERE = {
 SMALL = 0.5
 """Side of a small picture, as a part of the whole."""
 
+ORIGINAL = "original"
+"""The kind of a picture that was not made from another."""
+
 PARTS = {"mirrored": 0.5, "placed": 0.4, "paired": 0.6}
 """Of the pictures that can be made so, the part that is; recoloured are all that can be, once each."""
 
@@ -185,7 +188,7 @@ def _originals(base: Dataset, paints: Sequence[Paint | None]) -> Iterator[Work]:
             f"{others[0] if others else subject}, {tags['group'].lower()}, {style} style",
             article(subject),
         )
-        more = {"kind": "original", "place": "centre", "count": "1"}
+        more = {"kind": ORIGINAL, "place": "centre", "count": "1"}
         yield Work(replace(example, captions=captions, tags=dict(tags) | more), _drawing(base, index))
 
 

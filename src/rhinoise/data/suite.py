@@ -43,13 +43,13 @@ def suite() -> tuple[SuitePrompt, ...]:
     dataset = open_composed()
     train, held_out = ([dataset.examples[i] for i in part] for part in split(dataset))
     known = {caption for example in train for caption in example.captions}
-    seen = _seen([example.tags for example in train if _plain(example.tags)])
+    seen = _seen([example.tags for example in train if plain(example.tags)])
     new = _unseen(
-        [example.tags for example in train if _plain(example.tags)],
-        [example.tags for example in held_out if _plain(example.tags)],
+        [example.tags for example in train if plain(example.tags)],
+        [example.tags for example in held_out if plain(example.tags)],
         known,
     )
-    return (*(_asked(tags, seen=True) for tags in seen), *(_asked(tags, seen=False) for tags in new))
+    return (*(asked(tags, seen=True) for tags in seen), *(asked(tags, seen=False) for tags in new))
 
 
 def _seen(train: Sequence[Tags]) -> Iterator[Tags]:
@@ -80,7 +80,8 @@ def _made(kind: str, turn: int, base: Tags, painted: Sequence[Tags]) -> Tags:
     return tags
 
 
-def _asked(tags: Tags, *, seen: bool) -> SuitePrompt:
+def asked(tags: Tags, *, seen: bool) -> SuitePrompt:
+    """The prompt for a picture with these tags."""
     place = tags.get("place") if "placed" in tags["kind"] else None
     return SuitePrompt(
         prompt=caption(tags),
@@ -93,7 +94,7 @@ def _asked(tags: Tags, *, seen: bool) -> SuitePrompt:
     )
 
 
-def _plain(tags: Tags) -> bool:
+def plain(tags: Tags) -> bool:
     """Subjects of one word, but no flags and no people: what anybody would call a thing."""
     return tags["subject"].isalpha() and tags["group"] not in ("Flags", "People & Body", "Component")
 

@@ -4,11 +4,10 @@ From a run the copy takes along what the run alone knows: hours, steps, scores, 
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from rhinoise.core.config import from_json
 from rhinoise.core.errors import ConfigError, RunFolderError, UnknownNameError
 from rhinoise.core.files import read_json, replacing_folder
 from rhinoise.nets.on_disk import Weights
@@ -20,7 +19,7 @@ from rhinoise.storage.run_folder import FEW_STEPS, STEPS, RunFolder
 from rhinoise.workflows.defaults import DEFAULT_MODEL
 from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.paths import find_model
-from rhinoise.workflows.scores import Scores
+from rhinoise.workflows.scores import kept_tables
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +127,6 @@ def _of_run(run: RunFolder, model: Description) -> Generator[Event, None, dict[s
 def _scores(file: Path, model_hash: str) -> list[dict[str, Any]] | None:
     """What an evaluation of this very model found, as tables for people; None where there was none."""
     found = read_json(file) if file.is_file() else {}
-    own = {field.name: found[field.name] for field in fields(Scores) if field.name in found}
-    if found.get("model_hash") != model_hash or len(own) < len(fields(Scores)):
-        return None  # of another model, or of prompts alone
-    return [{"title": title, "rows": rows} for title, rows in from_json(Scores, own).tables()]
+    if found.get("model_hash") != model_hash:
+        return None
+    return [{"title": title, "rows": rows} for title, rows in kept_tables(found)] or None

@@ -6,7 +6,7 @@ seed.
 
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from rhinoise.core.files import cache_folder
 from rhinoise.core.images import from_uint8, to_uint8
 from rhinoise.core.random import generator
 from rhinoise.core.shapes import Images
+from rhinoise.data.composed import ORIGINAL
 from rhinoise.evaluation.clip import ClipScore, clip_at_hand, clip_score
 from rhinoise.evaluation.distribution import LEAST, compare, diversity
 from rhinoise.evaluation.levels import loss_by_level
@@ -26,9 +27,11 @@ from rhinoise.evaluation.scores import autoencoder_score
 from rhinoise.evaluation.spaces import BATCH, Space, blocks, embedded
 from rhinoise.explain.plots import before_after_figure, loss_figure, save_figure
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
+from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
 from rhinoise.workflows.pictures import Pictures, read_pictures
-from rhinoise.workflows.scores import Drawing, InFeatures, Likeness, Scores
+from rhinoise.workflows.scores import Drawing, InFeatures, Likeness, Scores, SuiteScores
+from rhinoise.workflows.suite import suite_scores
 from rhinoise.workflows.trained import EvaluateRequest, drawn, fair_space, open_trained
 
 MOST = 512
@@ -43,7 +46,13 @@ PROMPTS, SEEDS = 32, 4
 """How many prompts are drawn how often, to see how much their pictures differ."""
 
 
-def evaluate(request: EvaluateRequest) -> Generator[Event, None, Scores]:
+@device_errors_told("or compare fewer pictures (--samples)")
+def evaluate(request: EvaluateRequest) -> Generator[Event, None, Scores | SuiteScores]:
+    """Measure, or draw the suite; write scores.json and what is to be looked at; return the scores."""
+    return (yield from (suite_scores(request) if request.suite else scored(request)))
+
+
+def scored(request: EvaluateRequest) -> Generator[Event, None, Scores]:
     """Measure; write scores.json, samples/loss.png and samples/autoencoder.png; return the scores."""
     began = time.monotonic()
     trained = open_trained(request)
@@ -76,7 +85,7 @@ def evaluate(request: EvaluateRequest) -> Generator[Event, None, Scores]:
         clip=(yield from _clip(chosen, sets)),
         seconds=round(time.monotonic() - began, 1),
     )
-    yield trained.keep(asdict(scores))
+    yield trained.keep(vars(scores))
     figures = {"autoencoder.png": before_after_figure(images[:SHOWN], survived(model, images[:SHOWN]))}
     if run.entries():
         figures["loss.png"] = loss_figure(run.entries())
@@ -105,6 +114,14 @@ class Chosen:
     """As many other training pictures."""
     held_out: Int[np.ndarray, "k"]
     """Held-out pictures whose captions are drawn."""
+
+    @property
+    def originals(self) -> list[int]:
+        """Which rows of `trained` are pictures as they came, not made from others for training."""
+        examples = self.pictures.prepared.dataset.examples
+        return [
+            row for row, i in enumerate(self.trained) if examples[i].tags.get("kind", ORIGINAL) == ORIGINAL
+        ]
 
     def captions(self, indices: Int[np.ndarray, "k"]) -> list[str]:
         """What is asked for, to get these pictures."""
@@ -182,11 +199,14 @@ def look(space: Space, chosen: Chosen, sets: Sets) -> Generator[Event, None, InF
             grey=compare(grey, reference),
             noise=compare(noise, reference),
         )
+    own = chosen.originals
     return InFeatures(
         space=space.name,
         likeness=likeness,
         retrieval=_retrieval(drawn_held_out, held_out, chosen.captions(chosen.held_out), MOST),
-        retrieval_trained=_retrieval(drawn_trained, trained, chosen.captions(chosen.trained), AMONG),
+        retrieval_trained=_retrieval(
+            drawn_trained[own], trained[own], chosen.captions(chosen.trained[own]), AMONG
+        ),
         diversity=diversity(
             rearrange(again, "(p s) f -> p s f", s=SEEDS), torch.cat([trained, reference, held_out])
         ),

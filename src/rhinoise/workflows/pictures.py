@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Int
 
 from rhinoise.core.files import cache_folder
-from rhinoise.data.dataset import split
+from rhinoise.data.dataset import Dataset, split
 from rhinoise.data.pixels import Preparation, Prepared, preparing
 from rhinoise.data.sources import open_dataset
 from rhinoise.recipes.recipe import Recipe
@@ -49,14 +49,7 @@ def read_pictures(run: RunFolder, source: str, recipe: Recipe) -> Generator[Even
     yield Said(f"reading the pictures of {source}")
     dataset = open_dataset(source, captions=data.captions, caption_lines=data.caption_lines)
     preparation = Preparation(size=recipe.size, fit=data.fit, background=data.background)
-    work = preparing(dataset, preparation, cache_folder() / "pictures")
-    while True:
-        try:
-            seen = next(work)
-        except StopIteration as end:
-            prepared: Prepared = end.value
-            break
-        yield Progress(stage="pictures", done=seen.done, total=seen.total, unit="picture")
+    prepared = yield from prepared_pictures(dataset, preparation)
     skipped = prepared.dataset.skipped
     examples = prepared.dataset.examples
     train_part, held_out = split(prepared.dataset, data.held_out)
@@ -70,6 +63,17 @@ def read_pictures(run: RunFolder, source: str, recipe: Recipe) -> Generator[Even
         train=np.array(train_part),
         held_out=np.array(held_out, dtype=np.int64),
     )
+
+
+def prepared_pictures(dataset: Dataset, preparation: Preparation) -> Generator[Event, None, Prepared]:
+    """Every picture decoded once, and kept."""
+    work = preparing(dataset, preparation, cache_folder() / "pictures")
+    while True:
+        try:
+            seen = next(work)
+        except StopIteration as end:
+            return end.value
+        yield Progress(stage="pictures", done=seen.done, total=seen.total, unit="picture")
 
 
 def spread(indices: Int[np.ndarray, "m"], count: int) -> Int[np.ndarray, "k"]:

@@ -1,13 +1,17 @@
 """What an evaluation found: one record, for scores.json and as tables for people."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
 
+from rhinoise.core.config import from_json
 from rhinoise.diffusion.forward import DECIBELS
 from rhinoise.evaluation.clip import ClipScore
 from rhinoise.evaluation.distribution import Comparison, Diversity
 from rhinoise.evaluation.levels import LevelLoss
 from rhinoise.evaluation.metrics import Retrieval
 from rhinoise.evaluation.scores import AutoencoderScore
+from rhinoise.evaluation.verdict import POINTS, Accuracy
 
 Row = tuple[str, ...]
 
@@ -22,6 +26,9 @@ class Drawing:
     seed: int
     pictures: int
     seconds_each: float
+
+    def __str__(self) -> str:
+        return f"{self.sampler}, {self.steps} steps, guidance {self.guidance:g}, seed {self.seed}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +91,7 @@ class Scores:
                 (f"CLIP score ({self.clip.model})", f"{self.clip.drawn:.1f}"),
                 ("  of the real pictures", f"{self.clip.real:.1f}"),
             ]
-        how = f"{drawing.sampler}, {drawing.steps} steps, guidance {drawing.guidance:g}, seed {drawing.seed}"
-        tables.append((f"drawing ({how})", rows))
+        tables.append((f"drawing ({drawing})", rows))
         if self.features is not None:
             tables.append(
                 (f"what is drawn, in features of {self.features.space}", _features_rows(self.features))
@@ -113,6 +119,52 @@ class Scores:
                 for level in self.levels
             ),
         ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuiteScores:
+    """How often a judge found what was asked for in what was drawn, and how often in real pictures."""
+
+    drawing: Drawing
+    seen: tuple[Accuracy, ...]
+    unseen: tuple[Accuracy, ...]
+    real: tuple[Accuracy, ...]
+    """Of pictures that the judge was not taught by: its ceiling."""
+    prompts: tuple[dict[str, Any], ...]
+    """Each prompt, what its picture was taken for, and which points are right."""
+    seconds: float
+
+    def tables(self) -> list[tuple[str, list[Row]]]:
+        """Titles and rows, for people."""
+        title = f"{len(self.prompts)} prompts ({self.drawing}), by a judge taught by real pictures alone"
+        seen, unseen, real = (
+            {one.point: one for one in side} for side in (self.seen, self.unseen, self.real)
+        )
+        rows: list[Row] = [("", "trained on", "chance", "not trained on", "chance", "judge on real ones")]
+        rows += [
+            (
+                name,
+                *(cell for side in (seen, unseen) for cell in (_right(side, point), _chance(side, point))),
+                _right(real, point),
+            )
+            for point, name in POINTS.items()
+        ]
+        return [(title, rows)]
+
+
+def _right(side: Mapping[str, Accuracy], point: str) -> str:
+    return f"{side[point].right:.0%} of {side[point].among}" if point in side else "-"
+
+
+def _chance(side: Mapping[str, Accuracy], point: str) -> str:
+    return f"{side[point].chance:.1%}" if point in side else "-"
+
+
+def kept_tables(found: Mapping[str, Any]) -> list[tuple[str, list[Row]]]:
+    """The tables of what a scores.json holds."""
+    own = {field.name: found[field.name] for field in fields(Scores) if field.name in found}
+    tables = from_json(Scores, own).tables() if len(own) == len(fields(Scores)) else []
+    return tables + (from_json(SuiteScores, found["suite"]).tables() if "suite" in found else [])
 
 
 def _features_rows(seen: InFeatures) -> list[Row]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from rhinoise.core.config import from_json
+from rhinoise.core.config import from_json, to_json
 from rhinoise.core.errors import ConfigError
 from rhinoise.core.files import read_json, write_json
 from rhinoise.core.shapes import Images
@@ -40,6 +40,8 @@ class EvaluateRequest:
     """A name in SPACES; None: the best that is at hand."""
     few_steps: bool = False
     """Measure the model that was distilled from it."""
+    suite: bool = False
+    """Draw the suite's prompts and judge them, instead of everything else."""
     seed: int = 0
     precision: str = "auto"
 
@@ -67,7 +69,7 @@ class Trained:
         own = {"model_hash": self.model.facts.get("hash", "")}
         before = read_json(file) if file.is_file() else {}
         kept = before if before.get("model_hash") == own["model_hash"] else {}
-        write_json(file, own | kept | dict(found))
+        write_json(file, own | kept | to_json(found))
         return Wrote(file)
 
 
