@@ -11,9 +11,9 @@ SPACES = {
     "folded": "pixels, 4 x 4 folded into one",
     "pixels": "pixels, one by one",
 }
-LEARN = 80.0
+LEARN = 75.0
 """Seconds of training before pictures are judged."""
-SAMPLES = 128
+SAMPLES = 96
 
 
 @contextmanager

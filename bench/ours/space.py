@@ -40,7 +40,7 @@ SOURCE = "emoji"
 CHUNK = 64
 STEPS = 10
 """Steps of the sampler for the pictures that are judged; no guidance, for untrained texts."""
-REFERENCE = 1024
+REFERENCE = 512
 """Real pictures that drawn ones are compared with."""
 
 
