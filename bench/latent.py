@@ -62,10 +62,9 @@ LATENT = Section(
         "(16 x 16 x 8) and on pixels (64 x 64 x 3): folded, it has as many tokens, and one by one 16 times "
         "as many. A step is of 16 pictures; a picture is drawn as the recipe draws, decoding counted; memory "
         "is the most that a process of its own took for its steps. Quality: each is trained for "
-        f"{LEARN:.0f} seconds, which hold the autoencoder's training and the encoding of all pictures, too; "
+        f"{LEARN:.0f} seconds, which hold the autoencoder's training and the encoding of its pictures, too; "
         f"{SAMPLES} pictures of their captions (10 steps, no guidance) against real ones that nobody has "
-        "seen, in the features of EfficientNet-Lite0 where these are installed. Measured once, not in every "
-        "round."
+        "seen, in the features of EfficientNet-Lite0. Measured once, not in every round."
     ),
     rows=[
         *_each("a training step", "s", "step"),

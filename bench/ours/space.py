@@ -40,6 +40,7 @@ SOURCE = "emoji"
 CHUNK = 64
 STEPS = 10
 """Steps of the sampler for the pictures that are judged; no guidance, for untrained texts."""
+FEATURES = "efficientnet_lite0"
 REFERENCE = 512
 """Real pictures that drawn ones are compared with."""
 
@@ -99,24 +100,25 @@ def learn(space: str, seconds: float, samples: int) -> dict[str, float]:
     Captions are told by an encoder with random weights, which names each of them; nobody trains it.
     """
     recipe, prepared = SPACES[space](), _pictures()
-    captions = Captions.of([example.captions[:1] for example in prepared.dataset.examples])
+    half, _ = _halves(prepared)
+    pixels, everything = np.array(prepared.array[half]), np.arange(len(half))
+    captions = Captions.of([prepared.dataset.examples[row].captions[:1] for row in half])
     texts = build_text_encoder(recipe.text, captions.rows, seed=0).eval()
     with torch.no_grad():
         told, nothing = texts.encode(captions.rows), texts.encode([""])
-    half, _ = _halves(prepared)
 
     began = time.perf_counter()
     autoencoder = build(recipe.autoencoder, seed=0)
     if any(parameter.requires_grad for parameter in autoencoder.parameters()):
         share = recipe.shares.autoencoder / (recipe.shares.autoencoder + recipe.shares.denoiser)
-        _train_autoencoder(autoencoder, recipe, prepared.array, half, share * seconds)
-    latents = _encode(autoencoder, prepared.array)
+        _train_autoencoder(autoencoder, recipe, pixels, share * seconds)
+    latents = _encode(autoencoder, pixels)
     prepared_seconds = time.perf_counter() - began
     training = Training(
         denoising(recipe, build(recipe.network, seed=0), nothing),
         DenoisingBatches(
             latents=latents,
-            indices=half,
+            indices=everything,
             captions=captions,
             text=lambda rows: told[torch.from_numpy(rows)],
             size=recipe.fit_denoiser.batch,
@@ -130,7 +132,7 @@ def learn(space: str, seconds: float, samples: int) -> dict[str, float]:
 
     network = training.engine.module.network
     model = LatentDiffusion.of(bundle(recipe, autoencoder, network, texts))
-    asked = half[np.linspace(0, len(half) - 1, samples).astype(int)]
+    asked = np.linspace(0, len(half) - 1, samples).astype(int)
     whole = GenerateRequest(prompt="", count=samples, steps=STEPS, guidance=1.0)
     drawn = [_drawn(model, part, [captions.rows[row] for row in asked]) for part in batches(whole)]
     facts = {"pictures": training.step * training.batches.size, "seconds": taken}
@@ -151,7 +153,7 @@ def real(samples: int) -> dict[str, float]:
 
 def judge(images: torch.Tensor) -> dict[str, float]:
     """KID of pictures from the real ones that nobody trains on, and its standard error, both x 1000."""
-    prepared, space = _pictures(), open_space()
+    prepared, space = _pictures(), open_space(FEATURES)
     _, rows = _halves(prepared)
     reference = from_uint8(torch.from_numpy(np.array(prepared.array[rows[:REFERENCE]])))
     kid = kernel_distance(embedded(space, images), embedded(space, reference))
@@ -174,14 +176,12 @@ def _halves(prepared: Prepared) -> tuple[np.ndarray, np.ndarray]:
     return order[: len(order) // 2], order[len(order) // 2 :]
 
 
-def _train_autoencoder(
-    autoencoder: Any, recipe: Recipe, array: np.ndarray, rows: np.ndarray, seconds: float
-) -> None:
-    autoencoder.start_from(to_images(array[np.sort(rows)[:256]]))
+def _train_autoencoder(autoencoder: Any, recipe: Recipe, pixels: np.ndarray, seconds: float) -> None:
+    autoencoder.start_from(to_images(pixels[:256]))
     side = recipe.size // autoencoder.factor
     pictures = ImageBatches(
-        pixels=array,
-        indices=rows,
+        pixels=pixels,
+        indices=np.arange(len(pixels)),
         size=recipe.fit_autoencoder.batch,
         seed=0,
         steps=1,
@@ -192,12 +192,12 @@ def _train_autoencoder(
 
 
 @torch.no_grad()
-def _encode(autoencoder: Any, array: np.ndarray) -> np.ndarray:
+def _encode(autoencoder: Any, pixels: np.ndarray) -> np.ndarray:
     """Every picture's latent; the autoencoder is centred by them."""
     autoencoder.to("cpu").eval().requires_grad_(False)
-    chunks = (array[start : start + CHUNK] for start in range(0, len(array), CHUNK))
+    chunks = (pixels[start : start + CHUNK] for start in range(0, len(pixels), CHUNK))
     latents = np.concatenate([autoencoder.encode(to_images(chunk)).mode.numpy() for chunk in chunks])
-    autoencoder.set_statistics(*map(torch.from_numpy, centre(latents)))
+    autoencoder.set_statistics(*map(torch.from_numpy, centre(latents, np.arange(len(latents)))))
     return latents
 
 
