@@ -32,7 +32,8 @@ docs: $(READY)
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
 
-# About fifteen minutes; QUICK=1: a look, in three. The peers get bench/.venv.
+# About twenty minutes; QUICK=1: a look, in three. The peers get bench/.venv.
+# Interrupted, or of one section alone: python -m bench.run --resume, --only NAME.
 bench: $(READY)
 	$(BIN)/python -m bench.run $(if $(QUICK),--quick)
 

@@ -30,6 +30,7 @@ def _opened(quick: bool, kernels: Child) -> Iterator[Callable[[], Numbers]]:
                 Child("bench.peers.diffusers_pipeline", python=peers_python(), environment=path)
             )
             for name, path in PEERS.items()
+            if name == "peer" or not quick
         }
         asked = ours.ask("start", recipe="stock", size=SIZE, folder=str(here / "stock"))
         lean.ask("start", recipe=DEFAULT_RECIPE, size=SIZE, folder=str(here / "default"))
