@@ -122,7 +122,7 @@ BAD = {
     "reconstruct PICTURE --model RUN --out TMP/out --strength 0": "above 0",
     "evaluate TMP/empty": "is not a model folder",
     "evaluate TMP/begun": "train it first",
-    "evaluate RUN/model": "is not a run",
+    "evaluate RUN/model": "say --data FOLDER",
     "list sampler": "did you mean 'samplers'",
     "train SHAPES --out TMP/run --recipe leen": "did you mean 'lean'",
     "train SHAPES --out TMP/run --set netwrk.depth=2": "did you mean 'network'",
