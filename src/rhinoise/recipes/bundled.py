@@ -6,6 +6,7 @@ the network, so that the denoiser works at 16 x 16 and a step costs about what i
 
 from dataclasses import replace
 
+from rhinoise.diffusion.objective import ObjectiveConfig
 from rhinoise.nets.patch_autoencoder import PatchAutoencoderConfig
 from rhinoise.nets.text import TextConfig
 from rhinoise.nets.uvit import UViTConfig
@@ -38,6 +39,8 @@ def bundled(size: int) -> Recipe:
             text_width=TEXT_WIDTH,
             pooled_width=TEXT_WIDTH,
         ),
+        # Four times the numbers of 64 pixels tell layout and subject apart only where there is much noise.
+        objective=ObjectiveConfig(density="logit_normal", mean=1.0, std=1.4),
         fit_autoencoder=FitConfig(batch=8, learning_rate=1e-3),
         fit_text=FitConfig(batch=128, learning_rate=1e-3),
         fit_denoiser=FitConfig(batch=32, learning_rate=2e-3),

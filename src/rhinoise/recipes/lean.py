@@ -46,7 +46,7 @@ def lean(size: int) -> Recipe:
         ),
         prediction="flow",
         schedule=ScheduleConfig(name="flow"),
-        objective=ObjectiveConfig(density="logit_normal"),
+        objective=ObjectiveConfig(density="logit_normal", std=1.4),
         caption_dropout=0.1,
         losses=AutoencoderLosses(),
         discriminator=None,
