@@ -10,6 +10,7 @@ from rhinoise.diffusion.objective import ObjectiveConfig
 from rhinoise.nets.patch_autoencoder import PatchAutoencoderConfig
 from rhinoise.nets.text import TextConfig
 from rhinoise.nets.uvit import UViTConfig
+from rhinoise.pipeline.request import SamplingConfig
 from rhinoise.recipes.lean import CHANNELS, FACTOR, TEXT_WIDTH, lean
 from rhinoise.recipes.recipe import Recipe, Shares, check_size
 from rhinoise.training.fit import FitConfig
@@ -24,7 +25,7 @@ def bundled(size: int) -> Recipe:
         lean(size),
         name="bundled",
         minutes=None,
-        images=336_000,
+        images=403_200,
         autoencoder=PatchAutoencoderConfig(factor=FACTOR, latent_channels=CHANNELS, width=128, blocks=3),
         text=TextConfig(width=TEXT_WIDTH, layers=3, heads=4, context=20),
         network=UViTConfig(
@@ -44,5 +45,6 @@ def bundled(size: int) -> Recipe:
         fit_autoencoder=FitConfig(batch=8, learning_rate=1e-3),
         fit_text=FitConfig(batch=128, learning_rate=1e-3),
         fit_denoiser=FitConfig(batch=32, learning_rate=2e-3),
-        shares=Shares(autoencoder=0.06024, text=0.09638, denoiser=0.84338),
+        shares=Shares(autoencoder=0.05154, text=0.08247, denoiser=0.86599),
+        sampling=SamplingConfig(sampler="dpmpp_2m", spacing="shifted", steps=20, guidance=3.0),
     )
