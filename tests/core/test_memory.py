@@ -50,6 +50,8 @@ def test_growth_is_the_most_there_was_even_if_given_back():
     with watched(growth):
         torch.ones(64 * MiB // 4)
         kept = torch.ones(256 * MiB // 4)
-        time.sleep(0.05)
+        given_up = time.monotonic() + 30  # a busy machine lets the thread look late
+        while growth.bytes < 250 * MiB and time.monotonic() < given_up:
+            time.sleep(0.01)
         del kept
     assert 250 * MiB < growth.bytes < 400 * MiB

@@ -145,7 +145,7 @@ def test_broken_files_are_refused_in_one_sentence(tmp_path, name, content):
 
 
 def test_names_folders_and_what_is_neither(tmp_path):
-    assert set(DATASETS) == {"emoji"}
+    assert set(DATASETS) == {"emoji", "emoji_composed"}
     assert open_dataset("emoji").name == "emoji"
     (tmp_path / "cat.png").write_bytes(png(1))
     assert open_dataset(str(tmp_path), captions="names").examples[0].captions == ("cat",)
