@@ -17,7 +17,7 @@ from bench.quality.pictures import GALLERY, Pictures
 from bench.quality.reach import Point, reach
 from bench.quality.scores import FEATURE_SPACE
 from rhinoise.core.files import read_json, write_json, write_text
-from rhinoise.explain.plots import save_figure
+from rhinoise.explain.plots.style import save_figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 """One for each contestant, told apart by every kind of colour vision (Okabe & Ito 2008)."""

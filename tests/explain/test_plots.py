@@ -8,7 +8,9 @@ from PIL import Image
 from rhinoise.core.random import noise_source
 from rhinoise.diffusion.forward import Frame, forward_strip
 from rhinoise.diffusion.schedules import cosine
-from rhinoise.explain.plots import before_after_figure, loss_figure, save_figure, smoothed, strip_figure
+from rhinoise.explain.plots.losses import loss_figure, smoothed
+from rhinoise.explain.plots.pictures import before_after_figure, strip_figure
+from rhinoise.explain.plots.style import save_figure
 from rhinoise.storage.provenance import is_own
 
 

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from rhinoise.diffusion.schedules import SCHEDULES
-from rhinoise.explain.plots import DPI, FRAME
+from rhinoise.explain.plots.pictures import FRAME
+from rhinoise.explain.plots.style import DPI
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)

@@ -22,12 +22,20 @@ from rhinoise.recipes import Recipe
 from rhinoise.storage.run_folder import STEPS
 from rhinoise.training.fit import FitConfig
 from rhinoise.training.low_rank import merged, with_low_rank
+from rhinoise.workflows.autoencoder_stage import keep_latents
 from rhinoise.workflows.build import seeded
+from rhinoise.workflows.denoiser_stage import (
+    Way,
+    denoiser_stage,
+    held_out_losses,
+    model_so_far,
+    seconds_left,
+)
 from rhinoise.workflows.distil import distilled
 from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.stages import run_stage
 from rhinoise.workflows.trained import drawn, fair_space
-from rhinoise.workflows.training import Training, Way
+from rhinoise.workflows.training import Training
 
 BEFORE, FULL, LOW_RANK = "before", "full", "low-rank"
 GLANCES = 2
@@ -53,9 +61,9 @@ def adapt(training: Training) -> Iterator[Event]:
     recipe, run = training.recipe, training.run
     assert recipe.adapt is not None
     yield from training.begin()
-    latents = yield from training.keep_latents()
+    latents = yield from keep_latents(training)
     ways = [way for way in WAYS if recipe.adapt.method in (way, "both")]
-    models = {BEFORE: training.model_so_far(training.network, WAYS[FULL], {}, 0)}
+    models = {BEFORE: model_so_far(training, training.network, WAYS[FULL], {}, 0)}
     for done, way in enumerate(ways):
         models[way] = yield from _gone(training, latents, way, done, len(ways))
     if ADAPTED not in run.plan():
@@ -70,16 +78,17 @@ def _gone(
     """One way to its end: after `done` of `ways`, which share the budget alike."""
     recipe, images = training.recipe, training.recipe.images_for("denoiser")
     network, config = _begun(recipe, training.network, way)
-    stage = training.denoiser_stage(
+    stage = denoiser_stage(
+        training,
         latents,
         network,
         WAYS[way],
         config,
         images=None if images is None else math.ceil(images / ways),
-        seconds=lambda: training.seconds_left() / (ways - done),
+        seconds=lambda: seconds_left(training) / (ways - done),
     )
     yield from run_stage(training.run, training.clock, stage)
-    return training.model_so_far(network, WAYS[way], {}, training.run.plan()[stage.name + STEPS])
+    return model_so_far(training, network, WAYS[way], {}, training.run.plan()[stage.name + STEPS])
 
 
 def _begun(recipe: Recipe, network: nn.Module, way: str) -> tuple[nn.Module, FitConfig]:
@@ -99,7 +108,7 @@ def _judged(
     found: dict[str, dict[str, Any]] = {}
     space = yield from fair_space(None, training.recipe)
     for name, model in models.items():
-        losses = training.held_out_losses(latents, model)
+        losses = held_out_losses(training, latents, model)
         found[name] = {"loss": sum(level.answer for level in losses) / len(losses)}
         told = f"{name}: held-out loss {found[name]['loss']:.4f}"
         if space is not None and (score := (yield from _retrieval(training, model, space))) is not None:

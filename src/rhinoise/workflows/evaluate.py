@@ -25,7 +25,9 @@ from rhinoise.evaluation.levels import loss_by_level
 from rhinoise.evaluation.metrics import Retrieval, retrieval
 from rhinoise.evaluation.scores import autoencoder_score
 from rhinoise.evaluation.spaces import BATCH, Space, blocks, embedded
-from rhinoise.explain.plots import before_after_figure, loss_figure, save_figure
+from rhinoise.explain.plots.losses import loss_figure
+from rhinoise.explain.plots.pictures import before_after_figure
+from rhinoise.explain.plots.style import save_figure
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Progress, Said, Wrote

@@ -11,7 +11,8 @@ from rhinoise.core.images import to_tensor
 from rhinoise.core.random import noise_source
 from rhinoise.diffusion.forward import forward_strip
 from rhinoise.diffusion.schedules import STEPS, ScheduleConfig
-from rhinoise.explain.plots import save_figure, strip_figure
+from rhinoise.explain.plots.pictures import strip_figure
+from rhinoise.explain.plots.style import save_figure
 from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.paths import check_targets, output_picture, read_picture
 

@@ -1,0 +1,1 @@
+"""Figures of numbers, drawn off screen. The home of matplotlib."""
