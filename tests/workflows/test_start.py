@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from rhinoise.core.errors import ConfigError, ModelFolderError
+from rhinoise.pipeline.latent_diffusion import STOCK_SAMPLING
 from rhinoise.recipes import RECIPES
 from rhinoise.storage.bundled import BUNDLED
 from rhinoise.workflows.choose import choose
-from rhinoise.workflows.start import GENTLER, OWN, continued, located, open_start
+from rhinoise.workflows.start import GENTLER, OWN, UNUSED, continued, located, open_start
 
 
 def test_the_recipe_is_the_models_own_with_the_denoiser_alone_to_train(trained: Path) -> None:
@@ -49,6 +50,7 @@ def test_settings_of_the_training_may_be_changed(trained: Path) -> None:
         ({"assignments": ["prediction=sample"]}, "keeps its prediction"),
         ({"assignments": ["size=24"]}, "keeps its size"),
         ({"assignments": ["text_training=joint"]}, "keeps its text_training"),
+        ({"assignments": ["fit_text.batch=9"]}, "no use for fit_text: leave --set fit_text out"),
         ({"assignments": ["adapt=null"]}, "--adapt full"),
     ],
 )
@@ -57,8 +59,8 @@ def test_another_shape_is_refused_in_a_sentence(trained: Path, asked: dict, told
         choose(start=trained, **asked)
 
 
-def test_all_that_is_the_models_own_is_a_setting() -> None:
-    assert set(OWN) <= set(vars(RECIPES["lean"](64)))
+def test_all_that_is_the_models_own_or_idle_is_a_setting() -> None:
+    assert {*OWN, *UNUSED} <= set(vars(RECIPES["lean"](64)))
 
 
 def test_adapting_without_a_model_is_refused() -> None:
@@ -73,11 +75,11 @@ def test_a_model_that_does_not_say_its_recipe_gets_one_that_fits(trained: Path) 
     assert recipe == replace(
         continued(parts),
         fit_denoiser=recipe.fit_denoiser,
-        sampling=recipe.sampling,
         contrastive=recipe.contrastive,
         fit_autoencoder=recipe.fit_autoencoder,
         fit_text=recipe.fit_text,
     )
+    assert continued(replace(parts, facts={})).sampling == STOCK_SAMPLING
 
 
 def test_a_recipe_that_cannot_be_read_is_told(trained: Path) -> None:

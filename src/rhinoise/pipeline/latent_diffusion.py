@@ -5,7 +5,7 @@ denoiser, image to image starts the sampler half-way. `steps` is a generator: wh
 """
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -36,6 +36,11 @@ STOCK_SAMPLING = SamplingConfig(sampler="dpmpp_2m", spacing="trailing", steps=25
 """How a folder that rhinoise did not write draws."""
 
 
+def own_sampling(facts: Mapping[str, Any]) -> SamplingConfig:
+    """How the model that these facts are of draws where a request does not say."""
+    return from_json(SamplingConfig, facts["sampling"]) if "sampling" in facts else STOCK_SAMPLING
+
+
 @dataclass(frozen=True, kw_only=True)
 class LatentDiffusion:
     """A text encoder, an autoencoder, a denoiser and a noise schedule, on one device."""
@@ -54,7 +59,11 @@ class LatentDiffusion:
     def of(
         cls, parts: Bundle, *, precision: Precision = "auto", device: torch.device | None = None
     ) -> "LatentDiffusion":
-        """Bind the parts; the network runs in `precision`, the rest in float32, in which it is saved."""
+        """Bind the parts; the network runs in `precision`, the rest in float32, in which it is saved.
+
+        The parts are taken over: frozen, in evaluation mode, on `device`. What is in training goes in as a
+        copy.
+        """
         tune_allocator()
         device = device or best_device()
         dtype = float_type(precision, device)
@@ -70,7 +79,7 @@ class LatentDiffusion:
             autoencoder=autoencoder,
             denoiser=Denoiser(network, parts.predicts, dtype),
             schedule=parts.schedule.build(),
-            sampling=from_json(SamplingConfig, facts["sampling"]) if "sampling" in facts else STOCK_SAMPLING,
+            sampling=own_sampling(facts),
             size=facts.get("size") or config.sample_size * autoencoder.factor,
             device=device,
         )

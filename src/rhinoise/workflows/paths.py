@@ -51,13 +51,13 @@ def find_model(name: Path | str) -> Path:
 
 
 def _few_steps(folder: Path) -> Path:
-    distilled = RunFolder(folder).few_steps
-    if not distilled.is_dir():
+    run = RunFolder(folder)
+    if not run.few_steps.is_dir():
+        remedy = f"with rhinoise distil {folder}" if run.model.is_dir() else "from the run that it came from"
         raise ModelFolderError(
-            f"{folder} has no model for few steps: make one of a run with rhinoise distil {folder}, "
-            "or leave --few-steps out"
+            f"{folder} has no model for few steps: make one {remedy}, or leave --few-steps out"
         )
-    return distilled
+    return run.few_steps
 
 
 def read_picture(path: Path) -> Image.Image:

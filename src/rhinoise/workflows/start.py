@@ -8,6 +8,7 @@ from rhinoise.core.config import from_json
 from rhinoise.core.errors import ConfigError, ModelFolderError, RhinoiseError
 from rhinoise.nets.text import FrozenTextEncoder
 from rhinoise.nets.unet import UNet
+from rhinoise.pipeline.latent_diffusion import own_sampling
 from rhinoise.recipes import RECIPES, Recipe
 from rhinoise.recipes.recipe import DataConfig, FrozenTextConfig, Shares
 from rhinoise.storage import bundle
@@ -23,6 +24,8 @@ GENTLER = 0.25
 """The learning rate of all weights, as a part of what they were trained with from scratch."""
 OWN = ("size", "autoencoder", "text", "text_training", "network", "prediction", "schedule")
 """What the model brings and a training from it cannot change."""
+UNUSED = ("contrastive", "losses", "discriminator", "fit_autoencoder", "fit_text", "shares")
+"""What says how the other stages are trained, of which such a training has none."""
 
 
 def open_start(name: Path | str) -> Bundle:
@@ -47,7 +50,8 @@ def continued(parts: Bundle) -> Recipe:
     if "settings" in facts:
         made_by = _read(facts["settings"])
     else:
-        made_by = RECIPES["stock" if isinstance(parts.network, UNet) else "lean"](size)
+        fitting = RECIPES["stock" if isinstance(parts.network, UNet) else "lean"](size)
+        made_by = replace(fitting, sampling=own_sampling(facts))
     text = parts.text_encoder
     return replace(
         made_by,
@@ -93,6 +97,12 @@ def check_own(chosen: Recipe, own: Recipe) -> None:
         raise ConfigError(
             f"a training that starts from a model keeps its {changed[0]}: leave --set {changed[0]} out, or "
             "train from scratch, without --from"
+        )
+    idle = [name for name in UNUSED if getattr(chosen, name) != getattr(own, name)]
+    if idle:
+        raise ConfigError(
+            f"a training that starts from a model trains its denoiser alone and has no use for {idle[0]}: "
+            f"leave --set {idle[0]} out, or train from scratch, without --from"
         )
     if chosen.adapt is None:
         raise ConfigError("a training that starts from a model changes it somehow: --adapt full, for example")
