@@ -14,13 +14,13 @@ from rhinoise.nets.discriminator import DiscriminatorConfig
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.recipes import Recipe
-from rhinoise.recipes.recipe import FrozenTextConfig
+from rhinoise.recipes.recipe import FrozenTextConfig, Shares
 from rhinoise.storage.run_folder import RunFolder
 from rhinoise.training.tasks import AutoencoderLosses
+from rhinoise.workflows.denoiser_stage import GLANCES
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
 from rhinoise.workflows.stages import Clock
 from rhinoise.workflows.train import TrainRequest, train
-from rhinoise.workflows.training import GLANCES
 
 
 def trained(source: Path, out: Path, recipe: Recipe) -> list[Event]:
@@ -128,9 +128,11 @@ def test_every_kind_of_training(
 
 
 def in_minutes(recipe: Recipe) -> Recipe:
-    """About two seconds, with no more checkpoints than a real training would write in them."""
+    """Seconds, of which a busy machine finds enough for every stage, with a long training's checkpoints."""
     fit = replace(recipe.fit_denoiser, checkpoint_seconds=1e9)
-    return replace(recipe, images=None, minutes=0.04, fit_autoencoder=fit, fit_text=fit, fit_denoiser=fit)
+    fits = dict.fromkeys(("fit_autoencoder", "fit_text", "fit_denoiser"), fit)
+    shares = Shares(autoencoder=0.3, text=0.3, denoiser=0.4)
+    return replace(recipe, images=None, minutes=0.2, shares=shares, **fits)
 
 
 def test_minutes_become_steps_once_and_for_all(pictures: Path, tmp_path: Path, lean: Recipe) -> None:
