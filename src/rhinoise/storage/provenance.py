@@ -96,6 +96,11 @@ def parse_parameters(text: str) -> Parameters:
     )
 
 
+def source_xmp(source: str = GENERATED) -> str:
+    """The XMP that says where a picture comes from, for any format that holds XMP."""
+    return _XMP.format(source=SOURCES + source)
+
+
 def png_bytes(
     image: Image.Image,
     *,
@@ -117,7 +122,7 @@ def png_bytes(
     # PNG's text may hold no NUL.
     _add(chunks, PARAMETERS, parameters.replace("\0", ""))
     _add(chunks, RECORD, json.dumps({"request": dict(request), "model_hash": model_hash}, ensure_ascii=False))
-    chunks.add_itxt(XMP, _XMP.format(source=SOURCES + source))
+    chunks.add_itxt(XMP, source_xmp(source))
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", pnginfo=chunks)
     return buffer.getvalue()

@@ -1,0 +1,150 @@
+"""A film of a generation: frames to play, a contact sheet to read, and its distances as curves.
+
+Frames and sheet are drawn without matplotlib: sixty small pictures would take it longer than the model takes
+to draw them.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from rhinoise.core.images import font_of, grid, to_pil
+from rhinoise.explain.measure.film import SETTLED_WITHIN, Film, FilmStep
+from rhinoise.explain.plots.pictures import decibels
+from rhinoise.explain.plots.style import BLUE, EDGE, GREY, ORANGE, TEXT, dress, new_figure
+
+SIDE = 192
+"""Pixels a side that a frame's pictures have at least, and a sheet's two thirds of."""
+STEP_MILLISECONDS, LAST_MILLISECONDS = 250, 2000
+WIDE = 1300
+"""Pixels that a sheet is wide, about."""
+LINE = 20
+DEFINITION = (
+    "layout settled: from this step on, the brightness of 8 x 8 cells stays within "
+    f"{SETTLED_WITHIN['layout']:g} of 255 (root mean square) of the last picture's",
+    "colours settled: the same of red and blue less brightness, within "
+    f"{SETTLED_WITHIN['colours']:g} of 255",
+)
+
+
+def film_frames(film: Film) -> tuple[list[Image.Image], list[int]]:
+    """The frames, and how many milliseconds each stands: noisy, expected, and what the caption changes."""
+    blue = _in_blue(film.guidance)
+    frames = []
+    for row, step in enumerate(film.steps):
+        snr = "pure noise" if step.snr_db is None else f"SNR {decibels(step.snr_db)} dB"
+        labels = [
+            f"step {step.step} of {film.total}: {snr}",
+            f"expected; {step.distance:.0f} of 255 from the end",
+            "unguided" if step.guidance is None else f"the caption changes {step.guidance:.2f}",
+        ]
+        shown = [*to_pil(torch.stack([film.noisy[row], film.expected[row]])), blue[row]]
+        frames.append(grid([_enlarged(image, SIDE) for image in shown], 3, labels))
+    last = _enlarged(to_pil(film.last)[0], SIDE)
+    blank = Image.new("RGB", last.size, "white")
+    frames.append(grid([last, last, blank], 3, ["the end", "", ""]))
+    return frames, [STEP_MILLISECONDS] * len(film.steps) + [LAST_MILLISECONDS]
+
+
+def film_sheet(film: Film, title: str) -> Image.Image:
+    """Every step as a column of three pictures; under it what it says, above all what to look for."""
+    side = 2 * SIDE // 3
+    blue = _in_blue(film.guidance)
+    noisy, expected = to_pil(film.noisy), to_pil(film.expected)
+    cells = [
+        grid([_enlarged(image, side) for image in column], 1)
+        for column in zip(noisy, expected, blue, strict=True)
+    ]
+    columns = min(len(cells), max(4, math.ceil(WIDE / cells[0].width)))
+    body = grid(cells, columns, [_under(film, step) for step in film.steps])
+    text = [
+        (title, 18),
+        ("from above: what the denoiser saw; what it expected; where the caption changed that, blue", 15),
+        *((line, 15) for line in DEFINITION),
+    ]
+    wide = max([body.width, *(math.ceil(font_of(size).getlength(line)) + 16 for line, size in text)])
+    sheet = Image.new("RGB", (wide, body.height + len(text) * LINE + 16), "white")
+    draw = ImageDraw.Draw(sheet)
+    for place, (line, size) in enumerate(text):
+        draw.text((8, 8 + place * LINE), line, fill="black" if place == 0 else GREY, font=font_of(size))
+    sheet.paste(body, (0, len(text) * LINE + 16))
+    return sheet
+
+
+def _under(film: Film, step: FilmStep) -> str:
+    snr = "noise" if step.snr_db is None else f"{decibels(step.snr_db)} dB"
+    settled = [name for name, at in film.settled.items() if at == step.step]
+    return f"{step.step}: {snr}" + (f" {' and '.join(settled)} settled" if settled else "")
+
+
+def film_figure(films: Sequence[Film]) -> Figure:
+    """How far each step's expected picture is from the last one, of each film and in the mean."""
+    figure = new_figure(7.2, 6.4)
+    above, below = figure.subplots(2, 1, sharex=True)
+    steps = [step.step for step in films[0].steps]
+    aspects = {
+        "whole picture": ([[step.distance for step in film.steps] for film in films], "black", "solid"),
+        "layout": ([[step.aspects["layout"] for step in film.steps] for film in films], BLUE, "dashed"),
+        "colours": ([[step.aspects["colours"] for step in film.steps] for film in films], ORANGE, "dashdot"),
+    }
+    for name, (rows, colour, dash) in aspects.items():
+        if len(films) > 1:
+            above.plot(steps, torch.tensor(rows).T, color=colour, linewidth=0.5, alpha=0.35)
+        mean = torch.tensor(rows).mean(0)
+        above.plot(steps, mean, color=colour, linestyle=dash, linewidth=2.2, label=name)
+    for name, colour in (("layout", BLUE), ("colours", ORANGE)):
+        at = sorted(film.settled[name] for film in films)[(len(films) - 1) // 2]
+        above.plot([at], [SETTLED_WITHIN[name]], "o", color=colour, markersize=8)
+        above.annotate(
+            f"{name} settled: step {at}",
+            (at, SETTLED_WITHIN[name]),
+            xytext=(6, 16 if name == "layout" else 32),
+            textcoords="offset points",
+            fontsize=TEXT,
+            color=colour,
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.8},
+        )
+    which = "this picture" if len(films) == 1 else f"{len(films)} pictures, thick the mean"
+    dress(above, f"How far from the end: {which}", "", "distance (RMS, of 255)")
+    above.set_ylim(bottom=0)
+    above.legend(frameon=False, fontsize=TEXT)
+    rows = [[step.guidance or 0.0 for step in film.steps] for film in films]
+    if len(films) > 1:
+        below.plot(steps, torch.tensor(rows).T, color=EDGE, linewidth=0.7)
+    below.plot(steps, torch.tensor(rows).mean(0), color="black", linewidth=2.2)
+    dress(below, "What the caption changes", "step", "change of x0 (RMS,\nlatent variance 1)")
+    below.set_ylim(bottom=0)
+    below.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
+    figure.align_ylabels()
+    figure.supxlabel("\n".join(_wrapped(DEFINITION)), fontsize=TEXT - 1.5, color=GREY, x=0.02, ha="left")
+    return figure
+
+
+def _wrapped(lines: Sequence[str]) -> list[str]:
+    """Each line broken once near its middle, at a blank."""
+    found = []
+    for line in lines:
+        middle = line.find(" ", len(line) // 2)
+        found += [line] if len(line) < 90 else [line[:middle], "    " + line[middle + 1 :]]
+    return found
+
+
+def _in_blue(guidance: Float[Tensor, "n h w"]) -> list[Image.Image]:
+    """Where there is much: blue, the most of the whole film deepest; where nothing: white."""
+    share = (guidance / guidance.max().clamp(min=1e-9))[:, None]
+    blue = torch.tensor([int(BLUE[place : place + 2], 16) / 255 for place in (1, 3, 5)])[:, None, None]
+    return to_pil(2 * (1 - share * (1 - blue)) - 1)
+
+
+def _enlarged(image: Image.Image, side: int) -> Image.Image:
+    """At least `side` pixels wide, in whole multiples."""
+    factor = -(-side // image.width)
+    return image.resize((factor * image.width, factor * image.height), Image.Resampling.NEAREST)
+
+
