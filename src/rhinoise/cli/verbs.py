@@ -255,7 +255,13 @@ def schedules(
 def reconstruct(
     image: Annotated[Path, typer.Argument(help="Any picture.")],
     model: Model = DEFAULT_MODEL,
-    strength: Annotated[float, typer.Option(help="How far it is noised, above 0 to 1.")] = DEFAULT_STRENGTH,
+    strength: Annotated[
+        float | None, typer.Option(help=f"How far it is noised, above 0 to 1.  [default: {DEFAULT_STRENGTH}]")
+    ] = None,
+    curve: Annotated[
+        bool,
+        typer.Option("--curve", help="Instead: strengths 0.1 to 1, and how much the results differ at each."),
+    ] = False,
     count: Annotated[
         int, typer.Option(help="How often it is denoised, each time from other noise.")
     ] = DEFAULT_TIMES,
@@ -277,6 +283,7 @@ def reconstruct(
                 image=image,
                 model=model,
                 strength=strength,
+                curve=curve,
                 count=count,
                 prompt=prompt,
                 seed=seed,
@@ -363,6 +370,24 @@ def evaluate(
     )
     for title, rows in show(work(asked)).tables():
         print_table(title, rows)
+
+
+@app.command(epilog="Example: rhinoise levels runs/emoji")
+def levels(
+    run: Annotated[str, typer.Argument(help="A run of `rhinoise train`, a model folder, or bundled.")],
+    data: Annotated[
+        str | None, typer.Option(help="The pictures; those that it was trained on when not given.")
+    ] = None,
+    pictures: Annotated[int, typer.Option(help="How many are measured; more are surer.")] = 64,
+    out: Annotated[Path | None, typer.Option(help="A folder; RUN when not given.")] = None,
+    precision: Precision = "auto",
+) -> None:
+    """Show at which noise level a picture is decided, and how much of it by its caption."""
+    from rhinoise.cli.render import show
+    from rhinoise.workflows.levels import LevelsRequest
+    from rhinoise.workflows.levels import levels as work
+
+    show(work(LevelsRequest(run=run, data=data, pictures=pictures, out=out, precision=precision)))
 
 
 @app.command(epilog="Example: rhinoise convert runs/emoji --out emoji-model --weights bf16")

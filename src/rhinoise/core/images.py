@@ -278,7 +278,7 @@ def wrapped(text: str, width: int, size: int) -> list[str]:
 
 @cache
 def font_of(size: int) -> ImageFont.FreeTypeFont:
-    """The figures' typeface at so many pixels: DejaVu Sans, which comes with matplotlib and has many letters; Pillow's own font has not even ô."""
+    """DejaVu Sans, which comes with matplotlib and has many letters; Pillow's own font has not even ô."""
     package = find_spec("matplotlib")
     assert package is not None
     assert package.origin is not None

@@ -1,8 +1,8 @@
 """The film of a generation: written beside each picture, and one curve over all of them.
 
-    NAME.film.webp           the film          NAME.film.png     all its steps on one sheet
-    NAME.film.safetensors    its latents       NAME.film.json    its numbers
-    film-curve.png/.json     how far from the end, step by step, of all the films of a command
+NAME.film.webp           the film          NAME.film.png     all its steps on one sheet
+NAME.film.safetensors    its latents       NAME.film.json    its numbers
+film-curve.png/.json     how far from the end, step by step, of all the films of a command
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -38,9 +38,7 @@ class Filming:
         """Draw a batch, watched."""
         total = len(self.model.levels(part)) - 1
         self.recorder = Recorder(kept_steps(total))
-        drawing = self.model.steps(
-            part, around=self.recorder.around, around_both=self.recorder.around_both
-        )
+        drawing = self.model.steps(part, around=self.recorder.around, around_both=self.recorder.around_both)
         return self.recorder.record(drawing)
 
     def write(
@@ -111,4 +109,3 @@ def _written(film: Film, path: Path, about: Mapping[str, Any]) -> Generator[Even
     write_json(places["json"], {"request": about["request"], **numbers(film)})
     for place in places.values():
         yield Wrote(place)
-

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
 from PIL import Image
 
 from rhinoise.core.errors import ConfigError
@@ -70,9 +69,7 @@ def forward(request: ForwardRequest) -> Generator[Event, None, None]:
                 f"{request.image} is {picture.width} x {picture.height} pixels; this model's pictures are "
                 f"{model.size} x {model.size}: it was fitted ({request.fit})"
             )
-        work = _in_latents(
-            request, schedule, to_tensor([squared(picture, model.size, request.fit)]), model
-        )
+        work = _in_latents(request, schedule, to_tensor([squared(picture, model.size, request.fit)]), model)
     yield Said(f"noising {request.image} by the schedule {request.schedule}, seed {request.seed}")
     figure, found = yield from work
     save_figure(figure, out)
@@ -85,8 +82,8 @@ def forward(request: ForwardRequest) -> Generator[Event, None, None]:
 
 def _in_pixels(
     request: ForwardRequest, schedule: Schedule, x0: Images
-) -> Generator[Event, None, tuple[Figure, dict[str, Any]]]:
-    """The strip of a picture."""
+) -> Generator[Event, None, tuple[Any, dict[str, Any]]]:
+    """The strip of a picture: figure and numbers."""
     frames = _strip(request, schedule, x0)
     yield from ()
     return strip_figure(frames, schedule=request.schedule), {"pixels": _numbers(frames)}
@@ -94,8 +91,8 @@ def _in_pixels(
 
 def _in_latents(
     request: ForwardRequest, schedule: Schedule, x0: Images, model: LatentDiffusion
-) -> Generator[Event, None, tuple[Figure, dict[str, Any]]]:
-    """The strip of a picture, and that of its latent, decoded."""
+) -> Generator[Event, None, tuple[Any, dict[str, Any]]]:
+    """The strip of a picture, and that of its latent, decoded: figure and numbers."""
 
     def show(latents: Latents) -> Images:
         return model.decode(latents).cpu()

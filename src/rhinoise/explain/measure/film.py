@@ -98,7 +98,7 @@ class FilmStep:
     aspects: Mapping[str, float]
     """The same between their layouts, and between their colours."""
     guidance: float | None
-    """Root mean square of what the caption changes in the predicted x0 (latent variance 1); None: unguided."""
+    """RMS of what the caption changes in the predicted x0 (latent variance 1); None where unguided."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +152,10 @@ def develop(
         torch.stack([getattr(still, name)[index] for still in stills]).float().cpu() for name in ("x", "x0")
     )
     guidance = torch.stack(
-        [torch.zeros_like(x0[0]) if still.guidance is None else still.guidance[index].cpu() for still in stills]
+        [
+            torch.zeros_like(x0[0]) if still.guidance is None else still.guidance[index].cpu()
+            for still in stills
+        ]
     )
     scaled = x / torch.stack([still.level.std[0].cpu() for still in stills])
     latent, picture = latent.float().cpu(), picture.cpu()

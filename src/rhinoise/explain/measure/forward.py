@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from einops import reduce
@@ -75,7 +76,7 @@ def half_gone(curve: Sequence[Seen], aspect: str) -> float | None:
 
     `curve` runs from clean to noise; in between it is taken for straight.
     """
-    for before, here in zip(curve, curve[1:], strict=False):
+    for before, here in pairwise(curve):
         high, low = before.aspects[aspect], here.aspects[aspect]
         if high is not None and low is not None and high >= HALF > low:
             return before.snr_db + (high - HALF) / (high - low) * (here.snr_db - before.snr_db)
@@ -97,7 +98,7 @@ def decoded(frames: Sequence[Frame], schedule: Schedule, show: Callable[[Latents
 
 
 def power_db(x0: Latents) -> float | None:
-    """10 log10 of the variance, which noise of SNR 0 dB is compared to as if it were 1; None of a plain x0."""
+    """10 log10 of the variance, which an SNR takes to be 1; None of a plain x0."""
     variance = float(reduce(x0, "b c h w -> b c", torch.var).mean())
     return 10 * math.log10(variance) if variance > 0 else None
 

@@ -151,7 +151,8 @@ def _quantiles(decibels: Float[Tensor, "n"], pieces: Float[Tensor, "m"]) -> tupl
     parts = pieces.clamp(min=0).flip(0)
     reached = torch.cat([parts.new_zeros(1), parts.cumsum(0)]) / parts.sum().clamp(min=1e-12)
     places = decibels.flip(0)
-    return tuple(_crossing(reached, places, share) for share in (0.1, 0.5, 0.9))
+    low, middle, high = (_crossing(reached, places, share) for share in (0.1, 0.5, 0.9))
+    return low, middle, high
 
 
 def _crossing(reached: Float[Tensor, "n"], places: Float[Tensor, "n"], share: float) -> float:

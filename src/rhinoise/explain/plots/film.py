@@ -22,14 +22,16 @@ from rhinoise.explain.plots.style import BLUE, EDGE, GREY, ORANGE, TEXT, dress, 
 SIDE = 192
 """Pixels a side that a frame's pictures have at least, and a sheet's two thirds of."""
 STEP_MILLISECONDS, LAST_MILLISECONDS = 250, 2000
-WIDE = 1300
-"""Pixels that a sheet is wide, about."""
-LINE = 20
+WIDE = 1400
+"""Pixels that a sheet is wide, at most."""
+LINE, LETTERS, GAP = 21, 16, 8
+"""Pixels of a line of text, of its letters, and between columns."""
+COLOURS_SETTLED = "colours settled"
+"""The longest line under a column."""
 DEFINITION = (
     "layout settled: from this step on, the brightness of 8 x 8 cells stays within "
     f"{SETTLED_WITHIN['layout']:g} of 255 (root mean square) of the last picture's",
-    "colours settled: the same of red and blue less brightness, within "
-    f"{SETTLED_WITHIN['colours']:g} of 255",
+    f"colours settled: the same of red and blue less brightness, within {SETTLED_WITHIN['colours']:g} of 255",
 )
 
 
@@ -48,39 +50,50 @@ def film_frames(film: Film) -> tuple[list[Image.Image], list[int]]:
         frames.append(grid([_enlarged(image, SIDE) for image in shown], 3, labels))
     last = _enlarged(to_pil(film.last)[0], SIDE)
     blank = Image.new("RGB", last.size, "white")
-    frames.append(grid([last, last, blank], 3, ["the end", "", ""]))
+    frames.append(grid([blank, last, blank], 3, ["", "the end", ""]))
     return frames, [STEP_MILLISECONDS] * len(film.steps) + [LAST_MILLISECONDS]
 
 
 def film_sheet(film: Film, title: str) -> Image.Image:
     """Every step as a column of three pictures; under it what it says, above all what to look for."""
     side = 2 * SIDE // 3
-    blue = _in_blue(film.guidance)
-    noisy, expected = to_pil(film.noisy), to_pil(film.expected)
-    cells = [
-        grid([_enlarged(image, side) for image in column], 1)
-        for column in zip(noisy, expected, blue, strict=True)
+    columns_of = zip(to_pil(film.noisy), to_pil(film.expected), _in_blue(film.guidance), strict=True)
+    cells = [grid([_enlarged(image, side) for image in column], 1) for column in columns_of]
+    head = [
+        title,
+        "from above: what the denoiser saw; what it expected; where the caption changed that (deeper is more)",
+        *DEFINITION,
     ]
-    columns = min(len(cells), max(4, math.ceil(WIDE / cells[0].width)))
-    body = grid(cells, columns, [_under(film, step) for step in film.steps])
-    text = [
-        (title, 18),
-        ("from above: what the denoiser saw; what it expected; where the caption changed that, blue", 15),
-        *((line, 15) for line in DEFINITION),
-    ]
-    wide = max([body.width, *(math.ceil(font_of(size).getlength(line)) + 16 for line, size in text)])
-    sheet = Image.new("RGB", (wide, body.height + len(text) * LINE + 16), "white")
+    width, height = max(cells[0].width, _wide(COLOURS_SETTLED)) + GAP, cells[0].height + 3 * LINE + GAP
+    columns = min(len(cells), max(1, WIDE // width))
+    below = len(head) * LINE + 3 * GAP
+    sheet = Image.new(
+        "RGB",
+        (max(columns * width, *map(_wide, head)) + 2 * GAP, below + math.ceil(len(cells) / columns) * height),
+        "white",
+    )
     draw = ImageDraw.Draw(sheet)
-    for place, (line, size) in enumerate(text):
-        draw.text((8, 8 + place * LINE), line, fill="black" if place == 0 else GREY, font=font_of(size))
-    sheet.paste(body, (0, len(text) * LINE + 16))
+    for place, line in enumerate(head):
+        draw.text((GAP, GAP + place * LINE), line, fill=GREY if place else "black", font=font_of(LETTERS))
+    for place, (cell, step) in enumerate(zip(cells, film.steps, strict=True)):
+        left, top = GAP + place % columns * width, below + place // columns * height
+        sheet.paste(cell, (left + (width - cell.width) // 2, top))
+        for row, line in enumerate(_under(film, step)):
+            at = (left + width / 2, top + cell.height + row * LINE)
+            draw.text(at, line, fill="black", font=font_of(LETTERS), anchor="ma")
     return sheet
 
 
-def _under(film: Film, step: FilmStep) -> str:
+def _wide(line: str) -> int:
+    """Pixels that a line of a sheet takes."""
+    return math.ceil(font_of(LETTERS).getlength(line))
+
+
+def _under(film: Film, step: FilmStep) -> list[str]:
+    """At most three lines."""
     snr = "noise" if step.snr_db is None else f"{decibels(step.snr_db)} dB"
-    settled = [name for name, at in film.settled.items() if at == step.step]
-    return f"{step.step}: {snr}" + (f" {' and '.join(settled)} settled" if settled else "")
+    settled = [f"{name} settled" for name, at in film.settled.items() if at == step.step]
+    return [f"{step.step}: {snr}", *settled]
 
 
 def film_figure(films: Sequence[Film]) -> Figure:
@@ -97,19 +110,12 @@ def film_figure(films: Sequence[Film]) -> Figure:
         if len(films) > 1:
             above.plot(steps, torch.tensor(rows).T, color=colour, linewidth=0.5, alpha=0.35)
         mean = torch.tensor(rows).mean(0)
-        above.plot(steps, mean, color=colour, linestyle=dash, linewidth=2.2, label=name)
-    for name, colour in (("layout", BLUE), ("colours", ORANGE)):
-        at = sorted(film.settled[name] for film in films)[(len(films) - 1) // 2]
-        above.plot([at], [SETTLED_WITHIN[name]], "o", color=colour, markersize=8)
-        above.annotate(
-            f"{name} settled: step {at}",
-            (at, SETTLED_WITHIN[name]),
-            xytext=(6, 16 if name == "layout" else 32),
-            textcoords="offset points",
-            fontsize=TEXT,
-            color=colour,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.8},
-        )
+        label = name
+        if name in SETTLED_WITHIN:
+            at = sorted(film.settled[name] for film in films)[(len(films) - 1) // 2]
+            above.plot([at], [mean[steps.index(at)]], "o", color=colour, markersize=8)
+            label = f"{name}: settled at step {at}"
+        above.plot(steps, mean, color=colour, linestyle=dash, linewidth=2.2, label=label)
     which = "this picture" if len(films) == 1 else f"{len(films)} pictures, thick the mean"
     dress(above, f"How far from the end: {which}", "", "distance (RMS, of 255)")
     above.set_ylim(bottom=0)
@@ -122,7 +128,7 @@ def film_figure(films: Sequence[Film]) -> Figure:
     below.set_ylim(bottom=0)
     below.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
     figure.align_ylabels()
-    figure.supxlabel("\n".join(_wrapped(DEFINITION)), fontsize=TEXT - 1.5, color=GREY, x=0.02, ha="left")
+    figure.supxlabel("\n".join(_wrapped(DEFINITION)), fontsize=TEXT - 1, color=GREY, x=0.02, ha="left")
     return figure
 
 
@@ -136,8 +142,11 @@ def _wrapped(lines: Sequence[str]) -> list[str]:
 
 
 def _in_blue(guidance: Float[Tensor, "n h w"]) -> list[Image.Image]:
-    """Where there is much: blue, the most of the whole film deepest; where nothing: white."""
-    share = (guidance / guidance.max().clamp(min=1e-9))[:, None]
+    """Where there is much: blue, the most of the whole film deepest; where nothing: white.
+
+    By the square root: late in a film a caption changes a fiftieth of what it does at the start.
+    """
+    share = (guidance / guidance.max().clamp(min=1e-9)).sqrt()[:, None]
     blue = torch.tensor([int(BLUE[place : place + 2], 16) / 255 for place in (1, 3, 5)])[:, None, None]
     return to_pil(2 * (1 - share * (1 - blue)) - 1)
 
@@ -146,5 +155,3 @@ def _enlarged(image: Image.Image, side: int) -> Image.Image:
     """At least `side` pixels wide, in whole multiples."""
     factor = -(-side // image.width)
     return image.resize((factor * image.width, factor * image.height), Image.Resampling.NEAREST)
-
-

@@ -61,11 +61,9 @@ def _faded(axes: Axes, name: str, fading: Mapping[str, Sequence[Seen]]) -> None:
     axes.axhline(HALF, color=EDGE, linewidth=1)
     axes.set(xlim=(30, -30), ylim=(-0.25, 1.05), xticks=range(30, -31, -15), yticks=(0, 0.5, 1))
     axes.set_xticklabels([number(tick, 0) for tick in range(30, -31, -15)])
-    for (space, curve), colour, dash in zip(
-        fading.items(), (BLUE, ORANGE), ("solid", "dashed"), strict=True
-    ):
-        values = [seen.aspects[name] for seen in curve]
-        if None in values:
+    for (space, curve), colour, dash in zip(fading.items(), (BLUE, ORANGE), ("solid", "dashed"), strict=True):
+        values = [value for seen in curve if (value := seen.aspects[name]) is not None]
+        if not values:
             axes.text(0, 0.75, f"this picture has no {name}", ha="center", fontsize=TEXT, color=GREY)
             return
         at = [seen.snr_db for seen in curve]
@@ -78,9 +76,7 @@ def snr_figure(curves: Mapping[str, SnrCurve], chosen: Sequence[str]) -> Figure:
     figure = new_figure(7.2, 4.4)
     axes = figure.subplots()
     for (name, curve), colour, dash in zip(curves.items(), SIX, DASHES, strict=True):
-        points = [
-            (t, value) for t, value in zip(curve.t, curve.snr_db, strict=True) if value is not None
-        ]
+        points = [(t, value) for t, value in zip(curve.t, curve.snr_db, strict=True) if value is not None]
         thick = name in chosen
         axes.plot(
             *zip(*points, strict=True),
