@@ -86,11 +86,10 @@ def levels(request: LevelsRequest) -> Generator[Event, None, Information]:
 
 def in_words(found: Information) -> str:
     """What was found, as a sentence."""
-    nats = f"{found.nats:.0f} ± {found.nats_error:.0f} nats"
-    if found.nats <= 2 * found.nats_error:
-        return f"captions tell this model nothing sure of a picture ({nats}): train it longer, or on more"
-    first, half, last = found.half
+    nats = f"{found.noisy_nats:.0f} ± {found.noisy_nats_error:.0f} nats"
+    if found.matters_below_db is None:
+        return f"captions take less than 5 % off the loss at every level ({nats} below 0 dB)"
     return (
-        f"a caption tells {nats} of its picture: half of it above {-half:.0f} dB of noise (SNR {half:.0f} dB), "
-        f"eight tenths between SNR {first:.0f} and {last:.0f} dB"
+        f"captions take 5 % or more off the loss below an SNR of {found.matters_below_db:.0f} dB; below 0 dB "
+        f"they tell {nats} of a picture, above {found.nats - found.noisy_nats:.0f}"
     )

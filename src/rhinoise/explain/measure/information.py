@@ -12,6 +12,7 @@ denoiser: these are its nats, not the data's.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -27,6 +28,8 @@ from rhinoise.pipeline.denoiser import Denoiser
 GRID_DB = (24.0, 18.0, 12.0, 6.0, 0.0, -4.0, -8.0, -12.0, -16.0, -20.0, -24.0, -28.0, -32.0, -40.0)
 """SNR in dB; closer together where captions matter."""
 BATCH = 16
+MATTERS = 0.05
+"""The part of the loss that a caption must take off to be said to matter."""
 TOLD = ("its caption", "another caption", "nothing")
 
 
@@ -52,10 +55,13 @@ class Information:
 
     levels: tuple[LevelInformation, ...]
     nats: float
-    """What a caption tells of its picture, in nats: the integral over the levels."""
+    """What a caption tells of its picture, in nats: the integral over these levels."""
     nats_error: float
-    half: tuple[float, float, float]
-    """The SNR in dB above which a tenth, a half, nine tenths of that lie, counted from the noise."""
+    noisy_nats: float
+    """The part of it below an SNR of 0 dB: of what is where. The rest is of how it is drawn."""
+    noisy_nats_error: float
+    matters_below_db: float | None
+    """The SNR below which the caption takes at least MATTERS off the loss; None where it never does."""
 
 
 def times_of(schedule: Schedule, decibels: Sequence[float] = GRID_DB) -> Float[Tensor, "n"]:
@@ -121,7 +127,7 @@ def summed(
     density = 0.5 * numbers * log_snr.exp()[:, None] * gains
     widths = (log_snr[:-1] - log_snr[1:])[:, None]
     pieces = widths * (density[:-1] + density[1:]) / 2
-    whole = pieces.sum(0)
+    whole, noisy = pieces.sum(0), pieces[log_snr[:-1] <= 0].sum(0)
     levels = tuple(
         LevelInformation(
             time=float(times[row]),
@@ -137,7 +143,9 @@ def summed(
         levels=levels,
         nats=float(whole.mean()),
         nats_error=standard_error(whole),
-        half=_quantiles(DECIBELS * log_snr, pieces.mean(1)),
+        noisy_nats=float(noisy.mean()),
+        noisy_nats_error=standard_error(noisy),
+        matters_below_db=matters_below(levels),
     )
 
 
@@ -146,20 +154,14 @@ def standard_error(values: Float[Tensor, "b"]) -> float:
     return float(values.std() / len(values) ** 0.5) if len(values) > 1 else 0.0
 
 
-def _quantiles(decibels: Float[Tensor, "n"], pieces: Float[Tensor, "m"]) -> tuple[float, float, float]:
-    """Where the sum from the noisiest level on passes a tenth, a half and nine tenths; losses count as 0."""
-    parts = pieces.clamp(min=0).flip(0)
-    reached = torch.cat([parts.new_zeros(1), parts.cumsum(0)]) / parts.sum().clamp(min=1e-12)
-    places = decibels.flip(0)
-    low, middle, high = (_crossing(reached, places, share) for share in (0.1, 0.5, 0.9))
-    return low, middle, high
-
-
-def _crossing(reached: Float[Tensor, "n"], places: Float[Tensor, "n"], share: float) -> float:
-    above = int((reached >= share).float().argmax())
-    before = max(above - 1, 0)
-    part = (share - reached[before]) / (reached[above] - reached[before]).clamp(min=1e-12)
-    return float(places[before] + part.clamp(0, 1) * (places[above] - places[before]))
+def matters_below(levels: Sequence[LevelInformation]) -> float | None:
+    """Where the part that the caption takes off the loss falls under MATTERS, coming from the noise."""
+    own, _, nothing = TOLD
+    shares = [(level.snr_db, 1 - level.answer[own] / level.answer[nothing]) for level in reversed(levels)]
+    for (at, share), (cleaner, less) in pairwise(shares):
+        if share >= MATTERS > less:
+            return at + (share - MATTERS) / (share - less) * (cleaner - at)
+    return None
 
 
 Embed = Callable[[Sequence[str]], TextEmbedding]

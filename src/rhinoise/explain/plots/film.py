@@ -61,7 +61,7 @@ def film_sheet(film: Film, title: str) -> Image.Image:
     cells = [grid([_enlarged(image, side) for image in column], 1) for column in columns_of]
     head = [
         title,
-        "from above: what the denoiser saw; what it expected; where the caption changed that (deeper is more)",
+        "from above: what the denoiser saw; what it expected; where the caption changed that (blue)",
         *DEFINITION,
     ]
     width, height = max(cells[0].width, _wide(COLOURS_SETTLED)) + GAP, cells[0].height + 3 * LINE + GAP

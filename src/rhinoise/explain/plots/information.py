@@ -37,23 +37,23 @@ def information_figure(found: Information, which: str) -> Figure:
         linewidth=0,
     )
     right.plot(decibels, nats, "o-", color=BLUE, markersize=4)
-    first, half, last = found.half
-    if found.nats > 0:
-        right.axvline(half, color=GREY, linewidth=1, linestyle="dotted")
+    noisy, rest = found.noisy_nats, found.nats - found.noisy_nats
     dress(
         right,
-        f"A caption tells {number(found.nats, 0)} ± {number(found.nats_error, 0)} nats of a picture",
+        f"What a caption tells: {number(noisy, 0)} nats below 0 dB, {number(rest, 0)} above",
         "SNR (dB), noise to the right",
         "nats per dB (band: 2 standard errors)",
     )
     for axes in (left, right):
         axes.invert_xaxis()
         axes.xaxis.set_major_formatter(lambda value, _: number(value, 0))
-    if found.nats > 0:
-        figure.supxlabel(
-            f"Half of it is told by {number(half, 0)} dB (dotted), from {number(first, 0)} to "
-            f"{number(last, 0)} dB eight tenths of it; beyond, the picture tells itself.",
-            fontsize=TEXT,
-            color=GREY,
+        if found.matters_below_db is not None:
+            axes.axvline(found.matters_below_db, color=GREY, linewidth=1.2, linestyle="dotted")
+    said = "The caption takes less than 5 % off the loss at every level."
+    if found.matters_below_db is not None:
+        said = (
+            f"Below {number(found.matters_below_db, 0)} dB (dotted) the caption takes 5 % or more off the "
+            "loss: there it is decided what is where. Above, the noisy picture itself tells more."
         )
+    figure.supxlabel(said, fontsize=TEXT, color=GREY)
     return figure

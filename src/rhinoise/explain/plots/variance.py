@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from rhinoise.core.shapes import Images
-from rhinoise.explain.measure.variance import Variance, as_grey, deviation
+from rhinoise.explain.measure.variance import VISIBLE, Variance, as_grey, deviation
 from rhinoise.explain.plots.pictures import number, picture_rows, shown
 from rhinoise.explain.plots.style import BLUE, GREY, ORANGE, TEXT, dress
 
@@ -40,7 +40,7 @@ def variance_figure(
     figure = picture_rows(
         f"One picture, noised and denoised {len(next(iter(results.values())))} times at each strength",
         [[shown(column[band]) for column in columns] for band in range(3)],
-        ["one result", "another", "spread of all"],
+        ["one result", "another", f"spread (white: {WHITE:g})"],
         {
             "strength": ["the picture", *(f"{one.strength:g}" for one in found)],
             "from the picture": ["", *(number(one.mean_to_original, 0) for one in found)],
@@ -49,8 +49,12 @@ def variance_figure(
         room=ROOM,
     )
     width, height = figure.get_size_inches()
-    axes = figure.add_axes(
-        (SIDE / width, FOOT / height, min(8.0, width - 2 * SIDE) / width, (ROOM - FOOT - 0.6) / height)
+    half = width / 2
+    axes, share = (
+        figure.add_axes(
+            ((start + SIDE) / width, FOOT / height, (half - SIDE - 0.3) / width, (ROOM - FOOT - 0.6) / height)
+        )
+        for start in (0.0, half)
     )
     strengths = [one.strength for one in found]
     axes.fill_between(
@@ -73,4 +77,12 @@ def variance_figure(
     )
     axes.set(xlim=(0, 1.03), ylim=(0, None))
     axes.legend(frameon=False, fontsize=TEXT, loc="upper left")
+    share.plot(strengths, [100 * one.varying for one in found], "o-", color="black")
+    dress(
+        share,
+        f"Pixels that vary by more than {VISIBLE} of 255",
+        "strength (how far the picture was noised)",
+        "share of all pixels (%)",
+    )
+    share.set(xlim=(0, 1.03), ylim=(0, None))
     return figure
