@@ -108,6 +108,7 @@ def png_bytes(
     request: Mapping[str, Any],
     model_hash: str,
     source: str = GENERATED,
+    effort: int = 6,
 ) -> bytes:
     """A picture as PNG with its provenance.
 
@@ -117,6 +118,7 @@ def png_bytes(
         request: what was asked for, as plain JSON values.
         model_hash: SHA-256 of the network's weights, in hex; "" when they were never saved.
         source: GENERATED, or EDITED when the picture began as another one.
+        effort: of the compression, from 0 to 9.
     """
     chunks = PngInfo()
     # PNG's text may hold no NUL.
@@ -124,7 +126,7 @@ def png_bytes(
     _add(chunks, RECORD, json.dumps({"request": dict(request), "model_hash": model_hash}, ensure_ascii=False))
     chunks.add_itxt(XMP, source_xmp(source))
     buffer = io.BytesIO()
-    image.save(buffer, format="PNG", pnginfo=chunks)
+    image.save(buffer, format="PNG", pnginfo=chunks, compress_level=effort)
     return buffer.getvalue()
 
 
@@ -136,9 +138,12 @@ def write_png(
     request: Mapping[str, Any],
     model_hash: str,
     source: str = GENERATED,
+    effort: int = 6,
 ) -> None:
     """`png_bytes` as a file, whole or not at all."""
-    data = png_bytes(image, parameters=parameters, request=request, model_hash=model_hash, source=source)
+    data = png_bytes(
+        image, parameters=parameters, request=request, model_hash=model_hash, source=source, effort=effort
+    )
     with replacing(path) as temporary:
         temporary.write_bytes(data)
 

@@ -33,6 +33,9 @@ from rhinoise.workflows.paths import check_targets, open_model, output_picture, 
 LONGEST = 192
 """Pixels of the longer side that a larger picture is brought down to, where no model says its size."""
 
+SAME_DB = 1.0
+"""What is half gone within so many dB of one another is kept as long: other noises move it by as much."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ForwardRequest:
@@ -111,10 +114,10 @@ def _in_latents(
     for name in ASPECTS:
         at, there = half["pixels"][name], half["latents"][name]
         if at is not None and there is not None:
-            kept = "longer in latents" if there < at else "longer in pixels"
+            longer = "kept longer in latents" if there < at else "kept longer in pixels"
             yield Said(
-                f"{name}: half gone at {at:.0f} dB in pixels, at {there:.0f} dB in latents, so they are kept "
-                f"{kept}"
+                f"{name}: half gone at {at:.0f} dB in pixels and {there:.0f} dB in latents, "
+                + (longer if abs(there - at) > SAME_DB else "kept as long in both")
             )
     return aligned_figure(pixels, latents, curves, schedule=request.schedule), {
         "model": str(request.model),

@@ -57,7 +57,7 @@ def fading(
     eps = torch.stack([noise(seed, draw, 0, x0.shape[1:]) for draw in range(DRAWS)]).to(x0)
     found = []
     for snr_db in decibels:
-        pictures = show(level_at(snr_db).to(x0.device).add_noise(x0, eps))
+        pictures = show(level_at(snr_db).to(x0.device).add_noise(x0.expand_as(eps), eps))
         aspects = {name: alike(aspect(pictures), aspect(clean)) for name, aspect in ASPECTS.items()}
         found.append(Seen(snr_db=snr_db, whole=alike(pictures, clean), aspects=aspects))
     return found

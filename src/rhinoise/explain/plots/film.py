@@ -19,8 +19,8 @@ from rhinoise.explain.measure.film import SETTLED_WITHIN, Film, FilmStep
 from rhinoise.explain.plots.pictures import decibels
 from rhinoise.explain.plots.style import BLUE, EDGE, GREY, ORANGE, TEXT, dress, new_figure
 
-SIDE = 192
-"""Pixels a side that a frame's pictures have at least, and a sheet's two thirds of."""
+SIDE = 128
+"""Pixels a side that pictures are enlarged to where they are smaller."""
 STEP_MILLISECONDS, LAST_MILLISECONDS = 250, 2000
 WIDE = 1400
 """Pixels that a sheet is wide, at most."""
@@ -37,28 +37,34 @@ DEFINITION = (
 
 def film_frames(film: Film) -> tuple[list[Image.Image], list[int]]:
     """The frames, and how many milliseconds each stands: noisy, expected, and what the caption changes."""
-    blue = _in_blue(film.guidance)
+    blank = Image.new("RGB", film.last.shape[3:1:-1], "white")
     frames = []
-    for row, step in enumerate(film.steps):
+    columns = zip(to_pil(film.noisy), to_pil(film.expected), _in_blue(film.guidance), strict=True)
+    for column, step in zip(columns, film.steps, strict=True):
         snr = "pure noise" if step.snr_db is None else f"SNR {decibels(step.snr_db)} dB"
-        labels = [
-            f"step {step.step} of {film.total}: {snr}",
-            f"expected; {step.distance:.0f} of 255 from the end",
-            "unguided" if step.guidance is None else f"the caption changes {step.guidance:.2f}",
-        ]
-        shown = [*to_pil(torch.stack([film.noisy[row], film.expected[row]])), blue[row]]
-        frames.append(grid([_enlarged(image, SIDE) for image in shown], 3, labels))
-    last = _enlarged(to_pil(film.last)[0], SIDE)
-    blank = Image.new("RGB", last.size, "white")
-    frames.append(grid([blank, last, blank], 3, ["", "the end", ""]))
+        below = f"step {step.step} of {film.total}, {snr}, {step.distance:.0f} of 255 from the end"
+        frames.append(_frame(column, ("seen", "expected", "by the caption"), below))
+    frames.append(_frame((blank, *to_pil(film.last), blank), ("", "the end", ""), ""))
     return frames, [STEP_MILLISECONDS] * len(film.steps) + [LAST_MILLISECONDS]
+
+
+def _frame(pictures: Sequence[Image.Image], above: Sequence[str], below: str) -> Image.Image:
+    """Pictures beside each other, a word above each and a line below."""
+    row = grid([_enlarged(picture, SIDE) for picture in pictures], len(pictures))
+    frame = Image.new("RGB", (row.width, row.height + 2 * LINE), "white")
+    frame.paste(row, (0, LINE))
+    draw, font = ImageDraw.Draw(frame), font_of(LETTERS - 1)
+    for place, word in enumerate(above):
+        at = ((2 * place + 1) * row.width / (2 * len(above)), 1)
+        draw.text(at, word, fill=GREY, font=font, anchor="ma")
+    draw.text((row.width / 2, row.height + LINE), below, fill="black", font=font, anchor="ma")
+    return frame
 
 
 def film_sheet(film: Film, title: str) -> Image.Image:
     """Every step as a column of three pictures; under it what it says, above all what to look for."""
-    side = 2 * SIDE // 3
     columns_of = zip(to_pil(film.noisy), to_pil(film.expected), _in_blue(film.guidance), strict=True)
-    cells = [grid([_enlarged(image, side) for image in column], 1) for column in columns_of]
+    cells = [grid([_enlarged(image, SIDE) for image in column], 1) for column in columns_of]
     head = [
         title,
         "from above: what the denoiser saw; what it expected; where the caption changed that (blue)",

@@ -60,7 +60,7 @@ def _faded(axes: Axes, name: str, fading: Mapping[str, Sequence[Seen]]) -> None:
     dress(axes, name, "SNR (dB)", "correlation with the clean picture")
     axes.axhline(HALF, color=EDGE, linewidth=1)
     axes.set(xlim=(30, -30), ylim=(-0.25, 1.05), xticks=range(30, -31, -15), yticks=(0, 0.5, 1))
-    axes.set_xticklabels([number(tick, 0) for tick in range(30, -31, -15)])
+    axes.set_xticklabels([number(float(tick), 0) for tick in range(30, -31, -15)])
     for (space, curve), colour, dash in zip(fading.items(), (BLUE, ORANGE), ("solid", "dashed"), strict=True):
         values = [value for seen in curve if (value := seen.aspects[name]) is not None]
         if not values:
