@@ -22,7 +22,7 @@ from rhinoise.explain.plots.style import BLUE, EDGE, GREY, ORANGE, TEXT, dress, 
 SIDE = 128
 """Pixels a side that pictures are enlarged to where they are smaller."""
 STEP_MILLISECONDS, LAST_MILLISECONDS = 250, 2000
-WIDE = 1400
+WIDE = 1480
 """Pixels that a sheet is wide, at most."""
 LINE, LETTERS, GAP = 21, 16, 8
 """Pixels of a line of text, of its letters, and between columns."""
@@ -37,14 +37,15 @@ DEFINITION = (
 
 def film_frames(film: Film) -> tuple[list[Image.Image], list[int]]:
     """The frames, and how many milliseconds each stands: noisy, expected, and what the caption changes."""
-    blank = Image.new("RGB", film.last.shape[3:1:-1], "white")
+    last = to_pil(film.last)[0]
+    blank = Image.new("RGB", last.size, "white")
     frames = []
     columns = zip(to_pil(film.noisy), to_pil(film.expected), _in_blue(film.guidance), strict=True)
     for column, step in zip(columns, film.steps, strict=True):
         snr = "pure noise" if step.snr_db is None else f"SNR {decibels(step.snr_db)} dB"
         below = f"step {step.step} of {film.total}, {snr}, {step.distance:.0f} of 255 from the end"
         frames.append(_frame(column, ("seen", "expected", "by the caption"), below))
-    frames.append(_frame((blank, *to_pil(film.last), blank), ("", "the end", ""), ""))
+    frames.append(_frame((blank, last, blank), ("", "the end", ""), ""))
     return frames, [STEP_MILLISECONDS] * len(film.steps) + [LAST_MILLISECONDS]
 
 
@@ -71,11 +72,12 @@ def film_sheet(film: Film, title: str) -> Image.Image:
         *DEFINITION,
     ]
     width, height = max(cells[0].width, _wide(COLOURS_SETTLED)) + GAP, cells[0].height + 3 * LINE + GAP
-    columns = min(len(cells), max(1, WIDE // width))
+    rows = math.ceil(len(cells) / max(1, WIDE // width))
+    columns = math.ceil(len(cells) / rows)
     below = len(head) * LINE + 3 * GAP
     sheet = Image.new(
         "RGB",
-        (max(columns * width, *map(_wide, head)) + 2 * GAP, below + math.ceil(len(cells) / columns) * height),
+        (max(columns * width, *map(_wide, head)) + 2 * GAP, below + rows * height),
         "white",
     )
     draw = ImageDraw.Draw(sheet)
@@ -84,8 +86,8 @@ def film_sheet(film: Film, title: str) -> Image.Image:
     for place, (cell, step) in enumerate(zip(cells, film.steps, strict=True)):
         left, top = GAP + place % columns * width, below + place // columns * height
         sheet.paste(cell, (left + (width - cell.width) // 2, top))
-        for row, line in enumerate(_under(film, step)):
-            at = (left + width / 2, top + cell.height + row * LINE)
+        for number, line in enumerate(_under(film, step)):
+            at = (left + width / 2, top + cell.height + number * LINE)
             draw.text(at, line, fill="black", font=font_of(LETTERS), anchor="ma")
     return sheet
 
