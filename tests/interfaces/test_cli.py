@@ -17,7 +17,18 @@ import rhinoise
 from rhinoise.workflows import forward as forward_workflow
 from rhinoise.workflows.catalogue import TABLES
 
-VERBS = ("train", "generate", "forward", "reconstruct", "distil", "evaluate", "convert", "list")
+VERBS = (
+    "train",
+    "generate",
+    "forward",
+    "schedules",
+    "reconstruct",
+    "distil",
+    "evaluate",
+    "levels",
+    "convert",
+    "list",
+)
 COMMANDS = {
     "the installed command": [str(Path(sys.executable).with_name("rhinoise"))],
     "the module": [sys.executable, "-m", "rhinoise"],
@@ -120,6 +131,11 @@ BAD = {
     "forward TMP --out TMP/strip.png": "not a file",
     "reconstruct PICTURE --model RUN --out TMP/out --count 1": "at least 2 pictures",
     "reconstruct PICTURE --model RUN --out TMP/out --strength 0": "above 0",
+    "reconstruct PICTURE --model RUN --out TMP/out --curve --strength 0.5": "leave --strength out",
+    "schedules cosin --out TMP/curves.png": "did you mean 'cosine'",
+    "forward PICTURE --out TMP/strip.png --model MODEL": "did you mean",
+    "levels RUN --pictures 1": "--pictures is a number from 2",
+    "levels RUN/model": "say --data FOLDER",
     "evaluate TMP/empty": "is not a model folder",
     "evaluate TMP/begun": "train it first",
     "evaluate RUN/model": "say --data FOLDER",

@@ -51,3 +51,17 @@ def test_distances_have_closed_forms() -> None:
     assert opposite.rmse == pytest.approx(255)
     assert opposite.psnr == pytest.approx(0, abs=1e-4)
     assert deviation(torch.cat([black, white])).unique().item() == pytest.approx(255 / 2**0.5)
+
+
+def test_the_curve_goes_from_near_to_far(cli: Callable, trained: Path, shapes: Path, tmp_path: Path) -> None:
+    words = ("--model", trained, "--curve", "--count", 3, "--steps", 2, "--out", tmp_path)
+    result = cli("reconstruct", shapes / "blue-bar.png", *words)
+    assert result.exit_code == 0, result.stderr
+    assert "of 30 results" in result.stderr
+    told = json.loads((tmp_path / "variance.json").read_text())
+    curve = told["by strength"]
+    assert [one["strength"] for one in curve] == [step / 10 for step in range(1, 11)]
+    assert all(len(one["to_original"]) == 3 for one in curve)
+    assert curve[0]["mean_to_original"] < curve[-1]["mean_to_original"]
+    assert curve[0]["to_each_other"] < curve[-1]["to_each_other"]
+    assert Image.open(tmp_path / "variance.png").convert("RGB").width > 1000

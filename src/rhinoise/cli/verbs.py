@@ -167,6 +167,9 @@ def generate(
     few_steps: Annotated[
         bool, typer.Option("--few-steps", help="Draw in a few steps, with what `rhinoise distil` made.")
     ] = False,
+    film: Annotated[
+        bool, typer.Option("--film", help="Keep every step: a film, a sheet, curves and data.")
+    ] = False,
 ) -> None:
     """Draw pictures from prompts, from a picture, or inside a mask."""
     from rhinoise.cli.render import show
@@ -196,25 +199,54 @@ def generate(
                 fit=fit,
                 precision=precision,
                 few_steps=few_steps,
+                film=film,
             )
         )
     )
 
 
-@app.command(epilog="Example: rhinoise forward cat.jpg --schedule cosine --steps 10 --out strip.png")
+@app.command(epilog="Example: rhinoise forward cat.jpg --model bundled --steps 10 --out strip.png")
 def forward(
     image: Annotated[Path, typer.Argument(help="Any picture.")],
     schedule: Annotated[str, typer.Option(help="See `rhinoise list schedules`.")] = "cosine",
     steps: Annotated[int, typer.Option(help="Frames after the clean picture.")] = 10,
     seed: Seed = 0,
-    out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("strip.png"),
+    model: Annotated[
+        str | None, typer.Option(help="Show the same in the latents of this model: bundled, or a folder.")
+    ] = None,
+    fit: Fit = "pad",
+    out: Annotated[Path, typer.Option(help="The picture to write; its numbers go beside it.")] = Path(
+        "strip.png"
+    ),
 ) -> None:
     """Show how a picture drowns in noise, and how much of it is left at each step."""
     from rhinoise.cli.render import show
     from rhinoise.workflows.forward import ForwardRequest
     from rhinoise.workflows.forward import forward as work
 
-    show(work(ForwardRequest(image=image, schedule=schedule, steps=steps, seed=seed, out=out)))
+    show(
+        work(
+            ForwardRequest(
+                image=image, schedule=schedule, steps=steps, seed=seed, model=model, fit=fit, out=out
+            )
+        )
+    )
+
+
+@app.command(epilog="Example: rhinoise schedules cosine flow --out schedules.png")
+def schedules(
+    chosen: Annotated[
+        list[str] | None, typer.Argument(metavar="[SCHEDULE...]", help="Those to point out.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The picture to write; its numbers go beside it.")] = Path(
+        "schedules.png"
+    ),
+) -> None:
+    """Show how fast each schedule drowns a picture: its signal-to-noise ratio over time."""
+    from rhinoise.cli.render import show
+    from rhinoise.workflows.forward import CurvesRequest, curves
+
+    show(curves(CurvesRequest(chosen=tuple(chosen or ()), out=out)))
 
 
 @app.command(
@@ -223,7 +255,13 @@ def forward(
 def reconstruct(
     image: Annotated[Path, typer.Argument(help="Any picture.")],
     model: Model = DEFAULT_MODEL,
-    strength: Annotated[float, typer.Option(help="How far it is noised, above 0 to 1.")] = DEFAULT_STRENGTH,
+    strength: Annotated[
+        float | None, typer.Option(help=f"How far it is noised, above 0 to 1.  [default: {DEFAULT_STRENGTH}]")
+    ] = None,
+    curve: Annotated[
+        bool,
+        typer.Option("--curve", help="Instead: strengths 0.1 to 1, and how much the results differ at each."),
+    ] = False,
     count: Annotated[
         int, typer.Option(help="How often it is denoised, each time from other noise.")
     ] = DEFAULT_TIMES,
@@ -245,6 +283,7 @@ def reconstruct(
                 image=image,
                 model=model,
                 strength=strength,
+                curve=curve,
                 count=count,
                 prompt=prompt,
                 seed=seed,
@@ -331,6 +370,24 @@ def evaluate(
     )
     for title, rows in show(work(asked)).tables():
         print_table(title, rows)
+
+
+@app.command(epilog="Example: rhinoise levels runs/emoji")
+def levels(
+    run: Annotated[str, typer.Argument(help="A run of `rhinoise train`, a model folder, or bundled.")],
+    data: Annotated[
+        str | None, typer.Option(help="The pictures; those that it was trained on when not given.")
+    ] = None,
+    pictures: Annotated[int, typer.Option(help="How many are measured; more are surer.")] = 64,
+    out: Annotated[Path | None, typer.Option(help="A folder; RUN when not given.")] = None,
+    precision: Precision = "auto",
+) -> None:
+    """Show at which noise level a picture is decided, and how much of it by its caption."""
+    from rhinoise.cli.render import show
+    from rhinoise.workflows.levels import LevelsRequest
+    from rhinoise.workflows.levels import levels as work
+
+    show(work(LevelsRequest(run=run, data=data, pictures=pictures, out=out, precision=precision)))
 
 
 @app.command(epilog="Example: rhinoise convert runs/emoji --out emoji-model --weights bf16")

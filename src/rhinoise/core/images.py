@@ -245,7 +245,7 @@ def grid(images: Sequence[Image.Image], columns: int, labels: Sequence[str] | No
         top = _GAP + index // columns * (picture_height + label_height + _GAP)
         sheet.paste(image, (left + (width - image.width) // 2, top + (picture_height - image.height) // 2))
         if labels is not None:
-            font = _font(size)
+            font = font_of(size)
             for number, line in enumerate(wrapped(labels[index], width, size)):
                 position = (left + width / 2, top + picture_height + number * _line_height(size))
                 draw.text(position, line, fill="black", font=font, anchor="ma")
@@ -254,7 +254,7 @@ def grid(images: Sequence[Image.Image], columns: int, labels: Sequence[str] | No
 
 def wrapped(text: str, width: int, size: int) -> list[str]:
     """A caption as at most three lines, none wider than `width` pixels at that font size."""
-    font = _font(size)
+    font = font_of(size)
     lines: list[str] = []
     words = text.split()
     while words and len(lines) < _LABEL_LINES:
@@ -277,7 +277,7 @@ def wrapped(text: str, width: int, size: int) -> list[str]:
 
 
 @cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def font_of(size: int) -> ImageFont.FreeTypeFont:
     """DejaVu Sans, which comes with matplotlib and has many letters; Pillow's own font has not even ô."""
     package = find_spec("matplotlib")
     assert package is not None

@@ -5,7 +5,7 @@ denoiser, image to image starts the sampler half-way. `steps` is a generator: wh
 """
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +18,7 @@ from rhinoise.core.backend import Precision, best_device, float_type, tune_alloc
 from rhinoise.core.config import from_json, to_json
 from rhinoise.core.random import INITIAL, NoiseSource, noise_source
 from rhinoise.core.shapes import Images, Latents, TextEmbedding
-from rhinoise.diffusion.guidance import guided, inpainted
+from rhinoise.diffusion.guidance import DenoiseBoth, guided, inpainted
 from rhinoise.diffusion.level import Denoise, NoiseLevel, Schedule
 from rhinoise.diffusion.samplers import SAMPLERS, Step
 from rhinoise.diffusion.timesteps import levels
@@ -138,14 +138,25 @@ class LatentDiffusion:
         return self.schedule(torch.ones(1)).to(self.device).std * self._fresh(request)(INITIAL)
 
     @torch.no_grad()
-    def steps(self, request: GenerateRequest, prompts: Sequence[str] = ()) -> Iterator[Step]:
+    def steps(
+        self,
+        request: GenerateRequest,
+        prompts: Sequence[str] = (),
+        *,
+        around: Callable[[Denoise], Denoise] = lambda denoise: denoise,
+        around_both: Callable[[DenoiseBoth], DenoiseBoth] = lambda both: both,
+    ) -> Iterator[Step]:
         """Draw the request's pictures as one batch, a Step after each step of the sampler.
 
-        `prompts`, one per picture, take the place of the request's own.
+        Args:
+            request: what to draw.
+            prompts: one per picture; they take the place of the request's own.
+            around: wraps what the sampler runs: who watches, or changes, each prediction.
+            around_both: the same for the two predictions that guidance compares.
         """
         noise = self._fresh(request)
         visited = self.levels(request)
-        denoise = self._denoise(request, prompts or [request.prompt] * request.count)
+        denoise = self._denoise(request, prompts or [request.prompt] * request.count, around_both)
         if request.image is None:
             x = self.noise(request)
         else:
@@ -154,7 +165,7 @@ class LatentDiffusion:
             if request.mask is not None:
                 denoise = inpainted(denoise, original, self._latent_mask(request.mask))
         sampler = SAMPLERS[request.sampler or self.sampling.sampler]
-        yield from sampler(denoise, x, visited, noise=noise)
+        yield from sampler(around(denoise), x, visited, noise=noise)
 
     def generate(self, request: GenerateRequest) -> Images:
         """Draw the request's pictures, BATCH at a time => "count 3 H W" in [-1, 1]."""
@@ -183,7 +194,12 @@ class LatentDiffusion:
         *_, last = self.steps(request, prompts)
         return last.x
 
-    def _denoise(self, request: GenerateRequest, prompts: Sequence[str]) -> Denoise:
+    def _denoise(
+        self,
+        request: GenerateRequest,
+        prompts: Sequence[str],
+        around_both: Callable[[DenoiseBoth], DenoiseBoth],
+    ) -> Denoise:
         """The Denoise of one prompt per picture, the request's negative prompt and its guidance."""
         different = list(dict.fromkeys(prompts))
         *each, negative = self.embed([*different, request.negative]).split()
@@ -196,7 +212,7 @@ class LatentDiffusion:
             return captioned, uncaptioned
 
         return guided(
-            both,
+            around_both(both),
             self.denoiser.told(told),
             scale=self.sampling.guidance if request.guidance is None else request.guidance,
             interval=request.guidance_interval,

@@ -96,6 +96,11 @@ def parse_parameters(text: str) -> Parameters:
     )
 
 
+def source_xmp(source: str = GENERATED) -> str:
+    """The XMP that says where a picture comes from, for any format that holds XMP."""
+    return _XMP.format(source=SOURCES + source)
+
+
 def png_bytes(
     image: Image.Image,
     *,
@@ -103,6 +108,7 @@ def png_bytes(
     request: Mapping[str, Any],
     model_hash: str,
     source: str = GENERATED,
+    effort: int = 6,
 ) -> bytes:
     """A picture as PNG with its provenance.
 
@@ -112,14 +118,15 @@ def png_bytes(
         request: what was asked for, as plain JSON values.
         model_hash: SHA-256 of the network's weights, in hex; "" when they were never saved.
         source: GENERATED, or EDITED when the picture began as another one.
+        effort: of the compression, from 0 to 9.
     """
     chunks = PngInfo()
     # PNG's text may hold no NUL.
     _add(chunks, PARAMETERS, parameters.replace("\0", ""))
     _add(chunks, RECORD, json.dumps({"request": dict(request), "model_hash": model_hash}, ensure_ascii=False))
-    chunks.add_itxt(XMP, _XMP.format(source=SOURCES + source))
+    chunks.add_itxt(XMP, source_xmp(source))
     buffer = io.BytesIO()
-    image.save(buffer, format="PNG", pnginfo=chunks)
+    image.save(buffer, format="PNG", pnginfo=chunks, compress_level=effort)
     return buffer.getvalue()
 
 
@@ -131,9 +138,12 @@ def write_png(
     request: Mapping[str, Any],
     model_hash: str,
     source: str = GENERATED,
+    effort: int = 6,
 ) -> None:
     """`png_bytes` as a file, whole or not at all."""
-    data = png_bytes(image, parameters=parameters, request=request, model_hash=model_hash, source=source)
+    data = png_bytes(
+        image, parameters=parameters, request=request, model_hash=model_hash, source=source, effort=effort
+    )
     with replacing(path) as temporary:
         temporary.write_bytes(data)
 

@@ -1,28 +1,45 @@
-"""A picture drowning in noise, frame by frame, with the numbers that say how much of it is left."""
+"""A picture drowning in noise, frame by frame, with the numbers that say how much of it is left.
 
-from collections.abc import Generator
-from dataclasses import dataclass
+With a model, twice: in its pixels, and in the model's latents, decoded, at the same signal-to-noise ratios.
+"""
+
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from rhinoise.core.errors import ConfigError
+from rhinoise.core.files import write_json
 from rhinoise.core.images import to_tensor
 from rhinoise.core.random import noise_source
-from rhinoise.diffusion.forward import forward_strip
-from rhinoise.diffusion.schedules import STEPS, ScheduleConfig
+from rhinoise.core.shapes import Images, Latents
+from rhinoise.diffusion.forward import Frame, forward_strip
+from rhinoise.diffusion.level import Schedule
+from rhinoise.diffusion.schedules import SCHEDULES, STEPS, ScheduleConfig
+from rhinoise.explain.measure.aspects import ASPECTS
+from rhinoise.explain.measure.forward import decoded, fading, half_gone, power_db, snr_curve
+from rhinoise.explain.plots.forward import aligned_figure, snr_figure
 from rhinoise.explain.plots.pictures import strip_figure
 from rhinoise.explain.plots.style import save_figure
+from rhinoise.nets.autoencoder import IdentityAutoencoder
+from rhinoise.pipeline.latent_diffusion import LatentDiffusion
+from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Said, Wrote
-from rhinoise.workflows.paths import check_targets, output_picture, read_picture
+from rhinoise.workflows.paths import check_targets, open_model, output_picture, read_picture, squared
 
 LONGEST = 192
-"""Pixels of the longer side that a larger picture is brought down to."""
+"""Pixels of the longer side that a larger picture is brought down to, where no model says its size."""
+
+SAME_DB = 1.0
+"""What is half gone within so many dB of one another is kept as long: other noises move it by as much."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ForwardRequest:
-    """Which picture, by which schedule, in how many steps of the strip."""
+    """Which picture, by which schedule, in how many steps of the strip, and in whose latents too."""
 
     image: Path
     out: Path = Path("strip.png")
@@ -30,19 +47,121 @@ class ForwardRequest:
     steps: int = 10
     """The strip has one frame more: it begins with the clean picture."""
     seed: int = 0
+    model: Path | str | None = None
+    """A run, a model folder, or "bundled"; None: pixels alone."""
+    fit: str = "pad"
+    """How the picture becomes square for a model: pad or crop."""
 
 
+@device_errors_told("or leave --model out")
 def forward(request: ForwardRequest) -> Generator[Event, None, None]:
-    """Write the strip; a RhinoiseError says what is wrong with the request."""
+    """Write the strip, and its numbers as JSON beside it; a RhinoiseError says what is wrong."""
     if not 1 <= request.steps <= STEPS:
         raise ConfigError(f"--steps is a number of frames from 1 to {STEPS}, not {request.steps}")
     schedule = ScheduleConfig(name=request.schedule).build()
     out = output_picture(request.out)
     check_targets([out], request.image)
     picture = read_picture(request.image)
-    picture.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
-    x0 = to_tensor([picture])
+    if request.model is None:
+        picture.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+        work = _in_pixels(request, schedule, to_tensor([picture]))
+    else:
+        model = open_model(request.model, "fp32")
+        if picture.size != (model.size, model.size):
+            yield Said(
+                f"{request.image} is {picture.width} x {picture.height} pixels; this model's pictures are "
+                f"{model.size} x {model.size}: it was fitted ({request.fit})"
+            )
+        work = _in_latents(request, schedule, to_tensor([squared(picture, model.size, request.fit)]), model)
     yield Said(f"noising {request.image} by the schedule {request.schedule}, seed {request.seed}")
-    frames = forward_strip(x0, schedule, request.steps + 1, noise_source(request.seed, [0], x0.shape[1:]))
-    save_figure(strip_figure(frames, schedule=request.schedule), out)
+    figure, found = yield from work
+    save_figure(figure, out)
     yield Wrote(out)
+    numbers = out.with_suffix(".json")
+    about = {"image": str(request.image), "schedule": request.schedule, "seed": request.seed}
+    write_json(numbers, about | found)
+    yield Wrote(numbers)
+
+
+def _in_pixels(
+    request: ForwardRequest, schedule: Schedule, x0: Images
+) -> Generator[Event, None, tuple[Any, dict[str, Any]]]:
+    """The strip of a picture: figure and numbers."""
+    frames = _strip(request, schedule, x0)
+    yield from ()
+    return strip_figure(frames, schedule=request.schedule), {"pixels": _numbers(frames)}
+
+
+def _in_latents(
+    request: ForwardRequest, schedule: Schedule, x0: Images, model: LatentDiffusion
+) -> Generator[Event, None, tuple[Any, dict[str, Any]]]:
+    """The strip of a picture, and that of its latent, decoded: figure and numbers."""
+
+    def show(latents: Latents) -> Images:
+        return model.decode(latents).cpu()
+
+    if isinstance(model.autoencoder, IdentityAutoencoder):
+        yield Said("this model works on pixels: both strips show the same, but for its centring of them")
+    latent = model.encode(x0).cpu()
+    pixels = _strip(request, schedule, x0)
+    latents = decoded(_strip(request, schedule, latent), schedule, show)
+    yield Said("measuring what is left at each signal-to-noise ratio")
+    curves = {
+        "pixels": fading(x0, x0, lambda x: x, seed=request.seed),
+        "latents": fading(latent, show(latent), show, seed=request.seed),
+    }
+    half = {space: {name: half_gone(curve, name) for name in ASPECTS} for space, curve in curves.items()}
+    for name in ASPECTS:
+        at, there = half["pixels"][name], half["latents"][name]
+        if at is not None and there is not None:
+            longer = "kept longer in latents" if there < at else "kept longer in pixels"
+            yield Said(
+                f"{name}: half gone at {at:.0f} dB in pixels and {there:.0f} dB in latents, "
+                + (longer if abs(there - at) > SAME_DB else "kept as long in both")
+            )
+    return aligned_figure(pixels, latents, curves, schedule=request.schedule), {
+        "model": str(request.model),
+        "pixels": _numbers(pixels),
+        "latents": _numbers(latents),
+        "fading": {space: [asdict(seen) for seen in curve] for space, curve in curves.items()},
+        "half gone at (SNR in dB)": half,
+        "variance in dB": {"pixels": power_db(x0), "latents": power_db(latent)},
+    }
+
+
+def _strip(request: ForwardRequest, schedule: Schedule, x0: Latents) -> list[Frame]:
+    return forward_strip(x0, schedule, request.steps + 1, noise_source(request.seed, [0], x0.shape[1:]))
+
+
+def _numbers(frames: Sequence[Frame]) -> list[dict[str, float | None]]:
+    """Plain JSON; the SNR of the clean picture, and of pure noise, is null."""
+    return [
+        {
+            "t": frame.t,
+            "snr_db": frame.snr_db if math.isfinite(frame.snr_db) else None,
+            "correlation": float(frame.correlation[0]),
+        }
+        for frame in frames
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurvesRequest:
+    """Which schedules to point out; all are drawn."""
+
+    chosen: tuple[str, ...] = ()
+    out: Path = Path("schedules.png")
+
+
+def curves(request: CurvesRequest) -> Generator[Event, None, None]:
+    """Write the SNR of every schedule over time as a figure, and as JSON beside it."""
+    for name in request.chosen:
+        ScheduleConfig(name=name)  # says so where there is none of that name
+    out = output_picture(request.out)
+    check_targets([out])
+    found = {name: snr_curve(ScheduleConfig(name=name).build()) for name in SCHEDULES}
+    save_figure(snr_figure(found, request.chosen), out)
+    yield Wrote(out)
+    numbers = out.with_suffix(".json")
+    write_json(numbers, {name: asdict(curve) for name, curve in found.items()})
+    yield Wrote(numbers)

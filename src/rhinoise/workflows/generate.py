@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -33,7 +33,11 @@ from rhinoise.workflows.paths import (
     squared,
 )
 
+if TYPE_CHECKING:
+    from rhinoise.workflows.film import Filming
+
 SHEET = "grid.png"
+CURVE = "film-curve.png"
 NAME_LENGTH = 50
 """Letters of a prompt that go into a file's name."""
 
@@ -69,18 +73,21 @@ class DrawRequest:
     precision: str = "auto"
     few_steps: bool = False
     """Draw with what `distil` made of the model."""
+    film: bool = False
+    """Keep what happens at each step, beside each picture."""
 
 
 @device_errors_told("or draw fewer pictures at once (--count)")
 def generate(request: DrawRequest) -> Generator[Event, None, None]:
-    """Draw and write every picture, and a contact sheet of several.
+    """Draw and write every picture, a contact sheet of several, and films where they are asked for.
 
     A RhinoiseError says what is wrong with the request, most of it before the model is opened.
     """
     asked = _asked(request)
     out, alone = _place(request)
     targets = [out] if alone else [out / name for name in _names(request)]
-    check_targets(targets, request.image, request.mask)
+    films = _film_targets(request, targets, out, alone) if request.film else []
+    check_targets([*targets, *films], request.image, request.mask)
     picture = None if request.image is None else read_picture(request.image)
     mask = yield from _open_mask(request, picture)
     model = open_model(request.model, request.precision, few_steps=request.few_steps)
@@ -96,13 +103,22 @@ def generate(request: DrawRequest) -> Generator[Event, None, None]:
 
     parts = [part for one in asked for part in batches(one)]
     drawn: list[tuple[str, Image.Image]] = []
+    filming = _filming(model) if request.film else None
     for place, part in enumerate(parts):
-        latents = yield from followed(model.steps(part), len(model.levels(part)) - 1, place, len(parts))
-        for index, image in enumerate(to_pil(model.finish(part, latents)), start=part.first):
+        steps = model.steps(part) if filming is None else filming.steps(part)
+        latents = yield from followed(steps, len(model.levels(part)) - 1, place, len(parts))
+        images, begun = model.finish(part, latents), len(drawn)
+        about = [provenance(part, model, part.first + row, request.image) for row in range(part.count)]
+        for image, own in zip(to_pil(images), about, strict=True):
             path = targets[len(drawn)]
-            write_png(image, path, **provenance(part, model, index, request.image))
+            write_png(image, path, **own)
             yield Wrote(path)
             drawn.append((part.prompt, image))
+        if filming is not None:
+            decoded = images if part.mask is None else model.decode(latents)
+            yield from filming.write(latents, decoded, targets[begun : len(drawn)], about)
+    if filming is not None:
+        yield from filming.close(films[-1])
     if number > 1:
         yield _sheet(drawn, request, provenance(asked[0], model, 0, request.image), targets[-1])
 
@@ -210,6 +226,20 @@ def _place(request: DrawRequest) -> tuple[Path, bool]:
             f"--out {request.out.with_suffix('')}"
         )
     return output_picture(request.out), True
+
+
+def _filming(model: LatentDiffusion) -> "Filming":
+    """What records; its figures' imports are not for those who only draw."""
+    from rhinoise.workflows.film import Filming
+
+    return Filming(model)
+
+
+def _film_targets(request: DrawRequest, targets: Sequence[Path], out: Path, alone: bool) -> list[Path]:
+    """The pictures that films add: each one's sheet, and last the curve."""
+    pictures = targets[: len(request.prompts) * request.count]
+    curve = out.with_suffix(".film-curve.png") if alone else out / CURVE
+    return [*(path.with_suffix(".film.png") for path in pictures), curve]
 
 
 def _open_mask(

@@ -21,6 +21,7 @@ from rhinoise.core.images import grid, to_pil, to_tensor
 from rhinoise.core.random import INITIAL, noise_source
 from rhinoise.core.shapes import Images
 from rhinoise.evaluation.metrics import psnr, ssim
+from rhinoise.explain.measure.variance import deviation, in_words, rms, variance
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion, batches
 from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.storage.provenance import write_png
@@ -30,6 +31,7 @@ from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.generate import followed, how, provenance, resolved
 from rhinoise.workflows.paths import check_targets, open_model, output_folder, read_picture, squared
 
+STRENGTHS = tuple(step / 10 for step in range(1, 11))
 SHOWN = 192
 """Pixels a side that smaller pictures have in the sheet, at least."""
 
@@ -42,7 +44,10 @@ class ReconstructRequest:
     model: Path | str = DEFAULT_MODEL
     """A run, a model folder, or "bundled"."""
     out: Path = Path("reconstruction")
-    strength: float = DEFAULT_STRENGTH
+    strength: float | None = None
+    """None is DEFAULT_STRENGTH, or with `curve` every one of STRENGTHS."""
+    curve: bool = False
+    """Do it at all of STRENGTHS, and measure how far the results are from the picture and each other."""
     count: int = DEFAULT_TIMES
     prompt: str = ""
     """What the denoiser is told; without it there is nothing to guide to, and guidance is 1."""
@@ -66,10 +71,13 @@ class Distance:
 def reconstruct(request: ReconstructRequest) -> Generator[Event, None, None]:
     """Write the reconstructions (1.png, 2.png, ...), mean.png, std.png, sheet.png and distances.json.
 
-    A RhinoiseError says what is wrong with the request, most of it before the model is opened.
+    With `curve` instead variance.png and variance.json. A RhinoiseError says what is wrong with the request,
+    most of it before the model is opened.
     """
     if request.count < 2:
         raise ConfigError(f"a mean and a deviation need at least 2 pictures, not --count {request.count}")
+    if request.curve and request.strength is not None:
+        raise ConfigError("--curve takes all strengths from 0.1 to 1: leave --strength out")
     asked = GenerateRequest(
         prompt=request.prompt,
         seed=request.seed,
@@ -78,6 +86,14 @@ def reconstruct(request: ReconstructRequest) -> Generator[Event, None, None]:
         guidance=None if request.prompt else 1.0,
     )
     out = output_folder(request.out)
+    yield from (_curve(request, asked, out) if request.curve else _one_strength(request, asked, out))
+
+
+def _one_strength(
+    request: ReconstructRequest, asked: GenerateRequest, out: Path
+) -> Generator[Event, None, None]:
+    """The reconstructions of one strength, each a picture."""
+    strength = DEFAULT_STRENGTH if request.strength is None else request.strength
     names = [f"{number}.png" for number in range(1, request.count + 1)]
     check_targets([out / name for name in (*names, "mean.png", "std.png", "sheet.png")], request.image)
     picture = read_picture(request.image)
@@ -85,7 +101,7 @@ def reconstruct(request: ReconstructRequest) -> Generator[Event, None, None]:
     for remark in remarks({request.precision}, model.device):
         yield Said(remark)
     original = to_tensor([squared(picture, model.size, request.fit)])
-    asked = resolved(replace(asked, image=original, strength=request.strength), model)
+    asked = resolved(replace(asked, image=original, strength=strength), model)
     yield Said(f"noising and denoising {request.image} {request.count} times: {how(asked)}")
 
     parts, made = list(batches(asked)), []
@@ -109,7 +125,7 @@ def reconstruct(request: ReconstructRequest) -> Generator[Event, None, None]:
     sheet = {
         "original": to_pil(original)[0],
         f"autoencoder alone, {floor.psnr:.1f} dB": to_pil(survived)[0],
-        f"noised to {request.strength:g}": to_pil(noised(asked, model))[0],
+        f"noised to {strength:g}": to_pil(noised(asked, model))[0],
         **{
             f"{number}: {far.psnr:.1f} dB": image
             for number, far, image in zip(count(1), each, to_pil(again), strict=False)
@@ -128,7 +144,7 @@ def reconstruct(request: ReconstructRequest) -> Generator[Event, None, None]:
         {
             "image": str(request.image),
             "prompt": request.prompt,
-            "strength": request.strength,
+            "strength": strength,
             "seed": request.seed,
             "pictures": {name: asdict(far) for name, far in zip(names, each, strict=True)},
             "mean": asdict(of_mean),
@@ -144,9 +160,46 @@ def reconstruct(request: ReconstructRequest) -> Generator[Event, None, None]:
     )
 
 
-def deviation(images: Images) -> Float[Tensor, "H W"]:
-    """The standard deviation over the pictures at each pixel, in bytes (0 to 255), the colours' mean."""
-    return 127.5 * images.std(dim=0).mean(dim=0)
+def _curve(request: ReconstructRequest, asked: GenerateRequest, out: Path) -> Generator[Event, None, None]:
+    """All strengths: how far the results are from the picture, and from each other."""
+    from rhinoise.explain.plots.style import save_figure
+    from rhinoise.explain.plots.variance import variance_figure
+
+    check_targets([out / "variance.png"], request.image)
+    picture = read_picture(request.image)
+    model = open_model(request.model, request.precision)
+    original = to_tensor([squared(picture, model.size, request.fit)])
+    every = [resolved(replace(asked, image=original, strength=strength), model) for strength in STRENGTHS]
+    yield Said(
+        f"noising and denoising {request.image} {request.count} times at each of {len(every)} strengths: "
+        f"{how(every[0]).rpartition(', ')[0]}"
+    )
+    parts = [part for one in every for part in batches(one)]
+    made: dict[float, list[Images]] = {strength: [] for strength in STRENGTHS}
+    for place, part in enumerate(parts):
+        latents = yield from followed(model.steps(part), len(model.levels(part)) - 1, place, len(parts))
+        made[part.strength].append(model.finish(part, latents).cpu())
+    results = {strength: torch.cat(images) for strength, images in made.items()}
+    survived = model.decode(model.encode(original)).cpu()
+    found = [variance(images, original, strength) for strength, images in results.items()]
+    (floor,) = rms(survived - original)
+    save_figure(variance_figure(original, survived, results, found, floor), out / "variance.png")
+    yield Wrote(out / "variance.png")
+    write_json(
+        out / "variance.json",
+        {
+            "image": str(request.image),
+            "model_hash": model.facts.get("hash", ""),
+            "prompt": request.prompt,
+            "seed": request.seed,
+            "count": request.count,
+            "distances are": "root mean squares over all pixels, of 255",
+            "autoencoder alone": floor,
+            "by strength": [asdict(one) | {"mean_to_original": one.mean_to_original} for one in found],
+        },
+    )
+    yield Wrote(out / "variance.json")
+    yield Said(in_words(found, floor))
 
 
 def distances(images: Images, original: Float[Tensor, "1 3 H W"]) -> list[Distance]:

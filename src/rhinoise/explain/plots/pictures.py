@@ -25,14 +25,14 @@ def strip_figure(frames: Sequence[Frame], *, schedule: str) -> Figure:
 
     Noise above unit variance (an EDM schedule's) is scaled down to it: only black and white would be seen.
     """
-    return _picture_rows(
+    return picture_rows(
         f"The forward process, {schedule} schedule",
-        [[_seen(frame.x) for frame in frames]],
+        [[shown(frame.x) for frame in frames]],
         [],
         {
             "t": [f"{frame.t:.2f}" for frame in frames],
-            "SNR in dB": [_decibels(frame.snr_db) for frame in frames],
-            "correlation": [_number(float(frame.correlation[0]), 2) for frame in frames],
+            "SNR in dB": [decibels(frame.snr_db) for frame in frames],
+            "correlation": [number(float(frame.correlation[0]), 2) for frame in frames],
         },
     )
 
@@ -40,35 +40,39 @@ def strip_figure(frames: Sequence[Frame], *, schedule: str) -> Figure:
 def before_after_figure(before: Images, after: Images) -> Figure:
     """Pictures above what an autoencoder leaves of them, and under each pair its PSNR in dB."""
     error = ((before.clamp(-1, 1) - after.clamp(-1, 1)) / 2).square().mean(dim=(1, 2, 3))
-    return _picture_rows(
+    return picture_rows(
         "What the autoencoder keeps",
-        [[_seen(image[None]) for image in images] for images in (before, after)],
+        [[shown(image[None]) for image in images] for images in (before, after)],
         ["original", "decoded"],
         {
             "PSNR in dB": [
-                _decibels(-10 * math.log10(value) if value else math.inf) for value in error.tolist()
+                decibels(-10 * math.log10(value) if value else math.inf) for value in error.tolist()
             ]
         },
     )
 
 
-def _picture_rows(
+def picture_rows(
     title: str,
     bands: Sequence[Sequence[Float[np.ndarray, "H W 3"]]],
     names: Sequence[str],
     lines: Mapping[str, Sequence[str]],
+    room: float = 0.0,
 ) -> Figure:
-    """Bands of pictures, one above the other, with lines of text under each column; wrapped at PER_ROW."""
-    number = len(bands[0])
-    rows = math.ceil(number / PER_ROW)
-    columns = math.ceil(number / rows)
+    """Bands of pictures, one above the other, with lines of text under each column; wrapped at PER_ROW.
+
+    `room` inches stay empty below, for more.
+    """
+    count = len(bands[0])
+    rows = math.ceil(count / PER_ROW)
+    columns = math.ceil(count / rows)
     height, width = bands[0][0].shape[:2]
     tall = FRAME * height / width
     left = MARGIN + 0.085 * max(map(len, (*names, *lines)))
     across = left + columns * (FRAME + GAP) - GAP + MARGIN
     each = len(bands) * (tall + GAP) + len(lines) * LINE + GAP
     head = MARGIN + 1.7 * LINE
-    down = head + rows * each + MARGIN
+    down = head + rows * each + MARGIN + room
     figure = new_figure(across, down, constrained=False)
 
     def text(x: float, y: float, what: str, align: str, **more: Any) -> None:
@@ -82,7 +86,7 @@ def _picture_rows(
             text(left - 0.1, top + band * (tall + GAP) + tall / 2 - LINE / 2, name, "right", color=GREY)
         for line, name in enumerate(lines):
             text(left - 0.1, below + line * LINE, name, "right", color=GREY)
-        for column, index in enumerate(range(row * columns, min((row + 1) * columns, number))):
+        for column, index in enumerate(range(row * columns, min((row + 1) * columns, count))):
             x = left + column * (FRAME + GAP)
             for band, pictures in enumerate(bands):
                 bottom = 1 - (top + band * (tall + GAP) + tall) / down
@@ -95,16 +99,19 @@ def _picture_rows(
     return figure
 
 
-def _seen(x: Latents) -> Float[np.ndarray, "H W 3"]:
+def shown(x: Latents) -> Float[np.ndarray, "H W 3"]:
     """The first picture of a batch as it is shown, in [0, 1]."""
     scaled = x[:1] / max(1.0, float(x[:1].std()))
     return np.asarray(to_pil(scaled)[0], dtype=np.float64) / 255
 
 
-def _decibels(value: float) -> str:
-    return _number(value, 1) if math.isfinite(value) else ("∞" if value > 0 else "−∞")
+def decibels(value: float | None) -> str:
+    """With one decimal; infinities as signs, None as there being nothing to say."""
+    if value is None:
+        return "–"
+    return number(value, 1) if math.isfinite(value) else ("∞" if value > 0 else "−∞")
 
 
-def _number(value: float, digits: int) -> str:
+def number(value: float, digits: int) -> str:
     """With a true minus sign, and without one before zero."""
     return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")

@@ -16,6 +16,10 @@ BLUE, ORANGE, GREY, EDGE = "#0072B2", "#D55E00", "#555555", "#CCCCCC"
 """Told apart by every kind of colour vision (Okabe & Ito 2008)."""
 
 
+SIX = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""As many colours of the same palette, for lines of one figure."""
+
+
 def new_figure(width: float, height: float, *, constrained: bool = True) -> Figure:
     """An empty figure of that many inches."""
     figure = Figure(figsize=(width, height), layout="constrained" if constrained else None)
