@@ -55,7 +55,7 @@ SKIPS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """A histogram: what each bar stands for, and how many it holds."""
+    """A histogram: what each bar stands for, and how many it holds; without empty bars at its ends."""
 
     labels: tuple[str, ...]
     counts: tuple[int, ...]
@@ -136,10 +136,14 @@ class DataReport:
     captions: Captions
     copies: int
     """Pictures that are the very bytes of one before them."""
+    alike: int
+    """Pictures that look like another one; copies, too."""
+    families: int
+    """Groups that they form."""
     groups: tuple[tuple[str, ...], ...]
-    """Names of pictures that look alike; copies, too."""
+    """The names in the first of them."""
     leaks: tuple[tuple[str, str], ...]
-    """Names of a held-out picture and of one in training that looks like it."""
+    """Names of a held-out picture and of one in training that looks like it; the first."""
     known_captions: int
     """Held-out pictures all of whose captions are also said of pictures in training."""
     mend: tuple[Advice, ...]
@@ -274,12 +278,12 @@ CHECKS: dict[str, Check] = {
     ),
     "held-out leak": Check(
         finds=lambda seen: seen.names(held for held, _ in seen.leaks),
-        sentence="{found} held out, and as good as the same one trained on: scores will flatter",
+        sentence="{found} held out while a near-copy is trained on: scores will flatter",
         remedy="keep one of each pair",
     ),
     "look alike": Check(
         finds=lambda seen: seen.names(index for group in seen.groups for index in group[1:]),
-        sentence="{found} more of what is there already: it is learnt oftener, and sooner by heart",
+        sentence="{found} too many, near-copies of others: those are learnt oftener, and sooner by heart",
         remedy="keep the best of each group, unless they are meant to be learnt oftener",
     ),
     "flat": Check(
@@ -374,6 +378,8 @@ def report(seen: Evidence) -> DataReport:
         files=_files(seen),
         captions=_captions(seen),
         copies=len(dataset) - len({example.digest for example in dataset.examples}),
+        alike=sum(map(len, seen.groups)),
+        families=len(seen.groups),
         groups=tuple(tuple(seen.names(group)) for group in seen.groups[:LISTED]),
         leaks=tuple((seen.names([held])[0], seen.names([learnt])[0]) for held, learnt in seen.leaks[:LISTED]),
         known_captions=len(_known(seen)),
@@ -393,7 +399,7 @@ def _files(seen: Evidence) -> Files:
         median=shapes[len(shapes) // 2] if shapes else None,
         largest=shapes[-1] if shapes else None,
         sides=_binned([min(shape) for shape in shapes], SIDES),
-        aspects=Counts(labels=tuple(ASPECTS), counts=tuple(kinds.count(name) for name in ASPECTS)),
+        aspects=_trimmed(list(ASPECTS), [kinds.count(name) for name in ASPECTS]),
     )
 
 
@@ -421,10 +427,16 @@ def _binned(values: Sequence[int], starts: Sequence[int]) -> Counts:
     """How many values there are from each start to the next; the last bar is open."""
     places = Counter(np.searchsorted(starts, values, side="right").tolist())
     ends = [*(start - 1 for start in starts[1:]), None]
-    return Counts(
-        labels=tuple(_range(low, high) for low, high in zip(starts, ends, strict=True)),
-        counts=tuple(places[place + 1] for place in range(len(starts))),
+    return _trimmed(
+        [_range(low, high) for low, high in zip(starts, ends, strict=True)],
+        [places[place + 1] for place in range(len(starts))],
     )
+
+
+def _trimmed(labels: Sequence[str], counts: Sequence[int]) -> Counts:
+    held = [place for place, count in enumerate(counts) if count]
+    inner = slice(held[0], held[-1] + 1) if held else slice(0)
+    return Counts(labels=tuple(labels[inner]), counts=tuple(counts[inner]))
 
 
 def _range(low: int, high: int | None) -> str:

@@ -133,8 +133,7 @@ def page(found: DataReport, seen: Evidence, prepared: Prepared) -> str:
         pixelated=found.size <= DEFAULT_SIZE,
         sheet=[shown(index, "{said}") for index in range(0, found.pictures, step)],
         groups=[
-            [shown(index, "{name}: {said}") for index in group[:IN_GROUP]]
-            for group in _differing(seen.groups)
+            [shown(index, "{name}: {said}") for index in group[:IN_GROUP]] for group in _spread(seen.groups)
         ],
         leaks=[
             [shown(held, "held out, {name}: {said}"), shown(learnt, "trained on, {name}: {said}")]
@@ -147,7 +146,7 @@ def page(found: DataReport, seen: Evidence, prepared: Prepared) -> str:
     )
 
 
-def _differing(groups: Sequence[tuple[int, ...]]) -> Sequence[tuple[int, ...]]:
+def _spread(groups: Sequence[tuple[int, ...]]) -> Sequence[tuple[int, ...]]:
     """Those that are shown, evenly from first to last."""
     return groups[:: max(1, -(-len(groups) // PAIRS))]
 
@@ -198,14 +197,15 @@ def _found_rows(found: DataReport) -> list[Row]:
             ),
             ("width : height", _listed(zip(files.aspects.labels, files.aspects.counts, strict=True))),
         ]
-    alike = sum(map(len, found.groups))
-    rows.append(
-        (
-            "near-duplicates",
-            f"{alike:,} pictures in {len(found.groups):,} groups; {found.copies:,} equal files",
-        )
-    )
+    rows.append(("near-duplicates", _alike(found)))
     return rows
+
+
+def _alike(found: DataReport) -> str:
+    if not found.alike:
+        return "none"
+    copies = f"; {found.copies:,} are the same file again" if found.copies else ""
+    return f"{found.alike:,} pictures in {found.families:,} groups{copies}"
 
 
 def _caption_rows(found: DataReport) -> list[Row]:
