@@ -414,7 +414,7 @@ def _captions(seen: Evidence) -> Captions:
         several=sum(len(example.captions) > 1 for example in seen.dataset.examples),
         one_word=lengths.count(1),
         words=_binned(lengths, WORDS),
-        median_words=statistics.median(lengths),
+        median_words=float(statistics.median(lengths)),
         frequent=tuple((word, n) for word, n in words.most_common() if not _DULL.fullmatch(word))[:FREQUENT],
         repeated=tuple((caption, n) for caption, n in alike.most_common(FREQUENT) if n > 1),
         context=seen.context,

@@ -139,8 +139,12 @@ def page(found: DataReport, seen: Evidence, prepared: Prepared) -> str:
             [shown(held, "held out, {name}: {said}"), shown(learnt, "trained on, {name}: {said}")]
             for held, learnt in seen.leaks[:PAIRS]
         ],
-        sides=drawn(files.sides, "How large they are", "shorter side (pixels)", "pictures"),
-        aspects=drawn(files.aspects, "How they are shaped", "width : height", "pictures"),
+        shapes=[
+            drawn(files.sides, "How large they are", "shorter side (pixels)", "pictures"),
+            drawn(files.aspects, "How they are shaped", "width : height", "pictures"),
+        ]
+        if files.smallest  # drawn pictures have no size of their own, and an empty figure says nothing
+        else [],
         frequent=[{"name": word, "value": count} for word, count in captions.frequent[:10]],
         words=drawn(captions.words, "How much is said", "words of a caption", "captions"),
     )
