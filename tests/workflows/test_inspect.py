@@ -69,7 +69,7 @@ def test_nothing_is_said_of_healthy_pictures(tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in folder.iterdir()}
     found = looked(folder)
     assert found.mend == ()
-    assert tables(found)[-1][1] == [("", "nothing: train")]
+    assert tables(found)[-1][1] == [("", "nothing: these pictures can be trained on as they are")]
     assert (found.pictures, found.training + found.held_out, found.alike) == (40, 40, 0)
     assert found.files.formats == {"PNG": 40}
     assert found.files.smallest == found.files.largest == (96, 96)

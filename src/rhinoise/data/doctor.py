@@ -172,6 +172,10 @@ class Evidence:
         """Of these pictures."""
         return [self.dataset.examples[index].name for index in indices]
 
+    def all_if(self, true: bool) -> list[str]:
+        """The names of all pictures, or none."""
+        return self.names(range(len(self.dataset))) if true else []
+
     def where(self, true: Callable[[int], bool]) -> list[str]:
         """The names of the pictures of which it is true."""
         return self.names(index for index in range(len(self.dataset)) if true(index))
@@ -256,12 +260,12 @@ def _known(seen: Evidence) -> list[str]:
 
 CHECKS: dict[str, Check] = {
     "too few": Check(
-        finds=lambda seen: seen.where(lambda _: len(seen.dataset) < MIN_TO_HOLD_OUT),
+        finds=lambda seen: seen.all_if(len(seen.dataset) < MIN_TO_HOLD_OUT),
         sentence="{found} and no more: a model learns so few by heart, and none is held out to notice",
         remedy=f"add pictures, to {MIN_TO_HOLD_OUT} at the least, or start from a model: --from bundled",
     ),
     "one caption": Check(
-        finds=lambda seen: seen.where(lambda _: len(seen.dataset) > 1 and len(set(_said(seen))) == 1),
+        finds=lambda seen: seen.all_if(len(seen.dataset) > 1 and len(set(_said(seen))) == 1),
         sentence="one caption for all of {found}: words will mean nothing to the model",
         remedy="say of each picture what sets it apart",
     ),

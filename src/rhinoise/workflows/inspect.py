@@ -171,7 +171,7 @@ def tables(found: DataReport) -> list[tuple[str, list[Row]]]:
 def mend_rows(found: DataReport) -> list[Row]:
     """What to mend, numbered."""
     if not found.mend:
-        return [("", "nothing: train")]
+        return [("", "nothing: these pictures can be trained on as they are")]
     return [
         (f"{number}.", f"{advice.sentence}. {advice.remedy[0].upper()}{advice.remedy[1:]}.")
         for number, advice in enumerate(found.mend, start=1)
