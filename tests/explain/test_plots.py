@@ -6,8 +6,10 @@ import torch
 from PIL import Image
 
 from rhinoise.core.random import noise_source
+from rhinoise.data.doctor import Counts
 from rhinoise.diffusion.forward import Frame, forward_strip
 from rhinoise.diffusion.schedules import cosine
+from rhinoise.explain.plots.counts import counts_figure
 from rhinoise.explain.plots.losses import loss_figure, smoothed
 from rhinoise.explain.plots.pictures import before_after_figure, strip_figure
 from rhinoise.explain.plots.style import save_figure
@@ -88,3 +90,12 @@ def test_smoothing_keeps_a_constant_and_the_first_value() -> None:
     assert smoothed(falling, 0.1)[0] == 1
     assert (np.diff(smoothed(falling, 0.1)) < 0).all()
     assert smoothed(falling, 0.0).tolist() == falling.tolist()
+
+
+@pytest.mark.parametrize("bars", [1, 3, 9])
+def test_a_histogram_has_a_bar_with_its_number_for_every_label(bars: int) -> None:
+    counts = Counts(labels=tuple(f"{2**i}–{2 ** (i + 1) - 1}" for i in range(bars)), counts=(1000,) * bars)
+    axes = counts_figure(counts, "title", "pixels", "pictures").axes[0]
+    assert [bar.get_height() for bar in axes.patches] == [1000] * bars
+    assert [text.get_text() for text in axes.texts] == ["1,000"] * bars
+    assert [label.get_text() for label in axes.get_xticklabels()] == list(counts.labels)

@@ -26,6 +26,7 @@ VERBS = (
     "distil",
     "evaluate",
     "levels",
+    "inspect",
     "convert",
     "list",
 )

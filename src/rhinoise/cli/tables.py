@@ -1,9 +1,13 @@
 """Tables on stdout."""
 
+import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from rhinoise.core.config import to_json
 
 
 def print_table(title: str, rows: Iterable[Sequence[str]]) -> None:
@@ -15,3 +19,8 @@ def print_table(title: str, rows: Iterable[Sequence[str]]) -> None:
         table.add_row(*row)
     console.print(table)
     console.print()
+
+
+def print_json(record: Any) -> None:
+    """A record as JSON, for other programs."""
+    print(json.dumps(to_json(record), indent=2, ensure_ascii=False))

@@ -390,6 +390,52 @@ def levels(
     show(work(LevelsRequest(run=run, data=data, pictures=pictures, out=out, precision=precision)))
 
 
+@app.command(epilog="Example: rhinoise inspect photos --out photos-report")
+def inspect(
+    source: Annotated[
+        str, typer.Argument(help="emoji, a folder of captioned pictures, .tar or .parquet, owner/name")
+    ],
+    out: Annotated[Path | None, typer.Option(help="A folder for report.html and report.json.")] = None,
+    size: Annotated[int, typer.Option(help="Pixels a side of the training to come.")] = DEFAULT_SIZE,
+    captions: Annotated[
+        str, typer.Option(help="A folder's captions: auto, metadata, sidecar or names.")
+    ] = "auto",
+    caption_lines: Annotated[
+        bool, typer.Option("--caption-lines", help="Each line of a sidecar is a caption.")
+    ] = False,
+    fit: Fit = "pad",
+    background: Annotated[
+        str, typer.Option(help="Behind what is transparent or padded: white, #rrggbb.")
+    ] = "white",
+    json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON instead.")] = False,
+) -> None:
+    """Look at pictures before training on them: what is there, what is skipped, and what to mend first."""
+    from rhinoise.cli.render import show
+    from rhinoise.cli.tables import print_json, print_table
+    from rhinoise.workflows.choose import colour
+    from rhinoise.workflows.inspect import InspectRequest, tables
+    from rhinoise.workflows.inspect import inspect as work
+
+    found = show(
+        work(
+            InspectRequest(
+                source=source,
+                out=out,
+                size=size,
+                captions=captions,
+                caption_lines=caption_lines,
+                fit=fit,
+                background=colour(background),
+            )
+        )
+    )
+    if json:
+        print_json(found)
+        return
+    for title, rows in tables(found):
+        print_table(title, rows)
+
+
 @app.command(epilog="Example: rhinoise convert runs/emoji --out emoji-model --weights bf16")
 def convert(
     model: Annotated[str, typer.Argument(help="bundled, a run of `rhinoise train`, or a model folder.")],

@@ -4,6 +4,7 @@ import io
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,6 +50,8 @@ _ORIENTATIONS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_LYING = (5, 6, 7, 8)
+"""Those that exchange width and height."""
 
 # Modes that do not say which number is white => the candidates; the first that holds the brightest pixel is.
 _WHITE_POINTS: dict[str, tuple[float, ...]] = {
@@ -90,12 +93,40 @@ def open_picture(
     return picture.transpose(_ORIENTATIONS[orientation]) if orientation in _ORIENTATIONS else picture
 
 
-def inspect_picture(data: bytes) -> tuple[int, int]:
-    """The width and height that a picture's header states, without decoding it.
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What a picture's file says of itself."""
+
+    format: str
+    """One of FORMATS."""
+    mode: str
+    """Pillow's: RGB, RGBA, P, L, CMYK, I;16, ..."""
+    width: int
+    height: int
+    """Pixels, of the picture when it is upright."""
+    transparent: bool
+    """Whether it may be seen through: it has an alpha channel, or a colour that stands for nothing."""
+
+
+def inspect_picture(data: bytes) -> Header:
+    """What a picture's header states, without decoding it.
 
     Raises PictureError as `open_picture` does, for all that a header can tell.
     """
-    return _identify(data).size
+    image = _identify(data)
+    try:
+        # A PNG would be decoded for this, and hardly any says that it is to be turned.
+        turned = image.format != "PNG" and image.getexif().get(_ORIENTATION_TAG) in _LYING
+    except Exception as error:  # see open_picture
+        raise _damaged(error) from error
+    width, height = reversed(image.size) if turned else image.size
+    return Header(
+        format=image.format or "",
+        mode=image.mode,
+        width=width,
+        height=height,
+        transparent=image.has_transparency_data,
+    )
 
 
 def read_bytes(path: Path) -> bytes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from PIL import Image
 
-from rhinoise.core.images import WHITE, Colour
+from rhinoise.core.images import WHITE, Colour, Header
 
 MIN_TO_HOLD_OUT = 20
 """With fewer pictures every one is needed for training; 5 % of them would be less than one."""
@@ -24,6 +24,8 @@ class Example:
     """What decides training or held out, where that is not the picture's bytes."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """What else is known of it. Pictures of one `subject` are never all held out."""
+    header: Header | None = None
+    """What its file says of itself; None for a picture that is drawn."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from typing import Any
 from PIL import Image
 
 from rhinoise.core.errors import DataError, PictureError, UnknownNameError
-from rhinoise.core.images import Colour, inspect_picture, open_picture, read_bytes
+from rhinoise.core.images import Colour, Header, inspect_picture, open_picture, read_bytes
 from rhinoise.data.dataset import Dataset, Example, Read, Skipped
 
 CAPTION_COLUMNS = ("text", "caption", "captions", "prompt")
@@ -77,7 +77,10 @@ def open_folder(folder: Path, captions: str = "auto", caption_lines: bool = Fals
             if isinstance(scanned, PictureError):
                 skipped.append(Skipped(name, str(scanned)))
             else:
-                examples.append(Example(name=name, captions=found.captions[name], digest=scanned))
+                digest, header = scanned
+                examples.append(
+                    Example(name=name, captions=found.captions[name], digest=digest, header=header)
+                )
     if not examples:
         raise DataError(
             f"none of the {len(listing.pictures)} pictures in {folder} can be used; "
@@ -96,14 +99,14 @@ def has_pictures(folder: Path) -> bool:
     return bool(_list(folder).pictures)
 
 
-def _scan(path: Path) -> str | PictureError:
-    """The digest of a picture whose header is in order."""
+def _scan(path: Path) -> tuple[str, Header] | PictureError:
+    """The digest and the header of a picture whose header is in order."""
     try:
         data = read_bytes(path)
-        inspect_picture(data)
+        header = inspect_picture(data)
     except PictureError as error:
         return error
-    return hashlib.sha256(data).hexdigest()
+    return hashlib.sha256(data).hexdigest(), header
 
 
 def _reader(files: Sequence[tuple[Path, str]]) -> Read:

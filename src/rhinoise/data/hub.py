@@ -89,7 +89,7 @@ def _dataset(name: str, table: datasets.Dataset) -> Dataset:
         label = str(row.get("__key__", f"row {index}"))
         try:
             data = _bytes(row[column])
-            inspect_picture(data)
+            header = inspect_picture(data)
         except PictureError as error:
             skipped.append(Skipped(label, str(error)))
             continue
@@ -100,7 +100,8 @@ def _dataset(name: str, table: datasets.Dataset) -> Dataset:
         if not good:
             continue
         said = tuple(dict.fromkeys(good))
-        examples.append(Example(name=label, captions=said, digest=hashlib.sha256(data).hexdigest()))
+        digest = hashlib.sha256(data).hexdigest()
+        examples.append(Example(name=label, captions=said, digest=digest, header=header))
         rows.append(index)
     if not examples:
         first = f"; the first, {skipped[0].name}: {skipped[0].reason}" if skipped else ""

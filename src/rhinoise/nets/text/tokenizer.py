@@ -57,7 +57,11 @@ class Tokenizer:
 
     def too_long(self, captions: Sequence[str]) -> int:
         """How many captions have more tokens than the context holds, and are cut."""
-        return sum(len(found.ids) > self.context - 2 for found in self.words.encode_batch(list(captions)))
+        return sum(length > self.context for length in self.lengths(captions))
+
+    def lengths(self, captions: Sequence[str]) -> list[int]:
+        """Every caption's number of tokens before anything is cut, start and end included."""
+        return [len(found.ids) + 2 for found in self.words.encode_batch(list(captions))]
 
 
 def train_tokenizer(captions: Sequence[str], *, vocabulary: int, context: int) -> Tokenizer:
