@@ -167,6 +167,12 @@ def generate(
     few_steps: Annotated[
         bool, typer.Option("--few-steps", help="Draw in a few steps, with what `rhinoise distil` made.")
     ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Say which are replicas of training pictures, and show these.")
+    ] = False,
+    data: Annotated[
+        str | None, typer.Option(help="The training pictures, for --check where the model does not say.")
+    ] = None,
 ) -> None:
     """Draw pictures from prompts, from a picture, or inside a mask."""
     from rhinoise.cli.render import show
@@ -196,6 +202,8 @@ def generate(
                 fit=fit,
                 precision=precision,
                 few_steps=few_steps,
+                check=check,
+                data=data,
             )
         )
     )

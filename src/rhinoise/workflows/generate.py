@@ -32,6 +32,7 @@ from rhinoise.workflows.paths import (
     read_picture,
     squared,
 )
+from rhinoise.workflows.replicas import Look, checker_for, keep_looks
 
 SHEET = "grid.png"
 NAME_LENGTH = 50
@@ -69,6 +70,10 @@ class DrawRequest:
     precision: str = "auto"
     few_steps: bool = False
     """Draw with what `distil` made of the model."""
+    check: bool = False
+    """Look the nearest training pictures up, and say which are replicas."""
+    data: str | None = None
+    """The training pictures, for `check`; None: those that the model names."""
 
 
 @device_errors_told("or draw fewer pictures at once (--count)")
@@ -80,7 +85,8 @@ def generate(request: DrawRequest) -> Generator[Event, None, None]:
     asked = _asked(request)
     out, alone = _place(request)
     targets = [out] if alone else [out / name for name in _names(request)]
-    check_targets(targets, request.image, request.mask)
+    beside = _beside(out, alone) if request.check else {}
+    check_targets([*targets, *([beside[".png"]] if beside else [])], request.image, request.mask)
     picture = None if request.image is None else read_picture(request.image)
     mask = yield from _open_mask(request, picture)
     model = open_model(request.model, request.precision, few_steps=request.few_steps)
@@ -90,21 +96,34 @@ def generate(request: DrawRequest) -> Generator[Event, None, None]:
     if picture is not None:
         asked = [_started(one, picture, mask, request, model.size) for one in asked]
     asked = [resolved(one, model) for one in asked]
+    checker = None
+    if request.check:
+        checker = yield from checker_for(model, request.model, request.data)
     one, number = asked[0], len(asked) * request.count
     pictures = "a picture" if number == 1 else f"{number} pictures"
     yield Said(f"drawing {pictures} of {model.size} x {model.size} pixels: {how(one)}")
 
     parts = [part for one in asked for part in batches(one)]
     drawn: list[tuple[str, Image.Image]] = []
+    looks: list[Look] = []
     for place, part in enumerate(parts):
         latents = yield from followed(model.steps(part), len(model.levels(part)) - 1, place, len(parts))
-        for index, image in enumerate(to_pil(model.finish(part, latents)), start=part.first):
+        images = to_pil(model.finish(part, latents))
+        found = checker.looks(part.prompt, images) if checker else [None] * len(images)
+        for index, (image, look) in enumerate(zip(images, found, strict=True), start=part.first):
             path = targets[len(drawn)]
-            write_png(image, path, **provenance(part, model, index, request.image))
+            about = provenance(part, model, index, request.image)
+            write_png(image, path, **about, check=look.record if look else None)
             yield Wrote(path)
+            if look:
+                yield Said(f"{path.name}: {look.told}")
+                looks.append(look)
             drawn.append((part.prompt, image))
     if number > 1:
         yield _sheet(drawn, request, provenance(asked[0], model, 0, request.image), targets[-1])
+    if checker:
+        names = [path.name for path in targets[: len(drawn)]]
+        yield from keep_looks(checker, names, looks, beside[".png"], beside[".json"])
 
 
 def followed(
@@ -172,6 +191,8 @@ def _asked(request: DrawRequest) -> list[GenerateRequest]:
     """A request per prompt, its picture aside."""
     if not request.prompts:
         raise ConfigError('there is no prompt: say what to draw, for example "a red heart"')
+    if request.data is not None and not request.check:
+        raise ConfigError("--data says what --check compares with: give --check too")
     if request.paste and request.mask is None:
         raise ConfigError("--paste keeps what is outside a mask: give the mask too (--mask)")
     if request.image is None:
@@ -210,6 +231,14 @@ def _place(request: DrawRequest) -> tuple[Path, bool]:
             f"--out {request.out.with_suffix('')}"
         )
     return output_picture(request.out), True
+
+
+def _beside(out: Path, alone: bool) -> dict[str, Path]:
+    """The figure and the numbers of a check, by ending."""
+    return {
+        ending: out.with_name(f"{out.stem}-check{ending}") if alone else out / f"check{ending}"
+        for ending in (".png", ".json")
+    }
 
 
 def _open_mask(
