@@ -1,9 +1,9 @@
 """The replica meter: whether a drawn picture is new, or a training picture come back.
 
-The nearest training pictures are looked up in several views (pixels, latents, features). A distance alone says
-little, a clock face is near to all clock faces; so the nearest one's stands in proportion to those of the
-nearest 50, the ratio of Carlini et al. 2023, "Extracting training data from diffusion models": near 0 for a
-copy, near 1 for a picture that is no nearer to one than to many.
+The nearest training pictures are looked up in several views (pixels, latents, features). A distance alone
+says little, a clock face is near to all clock faces; so it stands in proportion to the nearest 50's mean, the
+ratio of Carlini et al. 2023, "Extracting training data from diffusion models": near 0 for a copy, near 1 for
+a picture that is no nearer to one than to many.
 
 Which ratio is suspicious depends on the data set. Its held-out pictures tell: no model has seen them, so what
 they score is what a picture may score that is no replica.
@@ -30,8 +30,10 @@ from rhinoise.data.pixels import Prepared
 LABELS = ("replica", "near", "new")
 SHARES = {"replica": 0.05, "near": 0.25}
 """Label => the part of real unseen pictures that may score so low, at most."""
-LEAST = math.ceil(1 / SHARES["replica"]) - 1
-"""Pictures that `threshold` needs for the smallest share: 19, of which the lowest is one of twenty, 5 %."""
+CONFIDENCE = 0.9
+"""How sure it is to be that no larger part does."""
+LEAST = math.ceil(math.log(1 - CONFIDENCE) / math.log(1 - SHARES["replica"]))
+"""Pictures that `threshold` needs for the smallest share: 45, as 0.95^45 is less than 0.1."""
 NEIGHBOURS = 50
 """How many training pictures the nearest one is compared with, or a quarter of them all."""
 SIDE = 32
@@ -107,7 +109,7 @@ class Nearest:
     def ratios(self) -> Float[Tensor, "q"]:
         """The nearest distance over the mean of all `k`, in [0, 1]; 0 for a copy, be all `k` copies."""
         mean = self.distances.mean(dim=1)
-        return torch.where(mean > 0, self.distances[:, 0] / mean, torch.zeros_like(mean))
+        return torch.where(mean > 0, self.distances[:, 0] / mean, 0).clamp(max=1)
 
 
 def neighbours(pictures: int) -> int:
@@ -119,8 +121,7 @@ def nearest(vectors: Float[Tensor, "q f"], blocks: Sequence[Block], count: int) 
     """The `count` nearest of what `blocks` hold, exactly; all but the last hold as many rows.
 
     |x - q|^2 = |x|^2 - 2 x'q + |q|^2, and the last does not change the order: one matrix product a block, and
-    one block in memory. Where it cancels, near 0, it would be off by a thousandth: the distances of those that
-    are kept come from their differences.
+    one block in memory. Near 0 it cancels, so the distances of those that are kept come from differences.
     """
     found = torch.empty(len(vectors), 0)
     rows = torch.empty(len(vectors), 0, dtype=torch.int64)
@@ -151,14 +152,21 @@ def _distances(
 
 
 def threshold(scores: Sequence[float], share: float) -> float | None:
-    """What at most `share` of pictures like these score below; None of too few.
+    """What at most `share` of pictures like these score below, with CONFIDENCE; None of too few.
 
-    The number k of the n scores in rising order, k = floor(share (n + 1)): another picture, exchangeable with
-    them, scores below it with probability k / (n + 1) at most, exactly and for every distribution (split
-    conformal prediction: Papadopoulos et al. 2002, Vovk et al. 2005; as a test for outliers Bates et al. 2023).
+    The number k of the n scores in rising order, k the largest for which at least k of n pictures would be in
+    that share with probability CONFIDENCE, a binomial tail: exact at every n, for every distribution (Wilks
+    1941, tolerance limits; Vovk 2012, "Conditional validity of inductive conformal predictors"). The plain
+    rule of split conformal prediction, k = floor(share (n + 1)), keeps the share on average only: on half of
+    all data sets the true part would be larger.
     """
-    place = math.floor(share * (len(scores) + 1) + 1e-9)
-    return sorted(scores)[place - 1] if place else None
+    n = len(scores)
+    below, place = 0.0, 0  # below: probability that at most `place` of n pictures are in the share
+    while True:
+        below += math.comb(n, place) * share**place * (1 - share) ** (n - place)
+        if below > 1 - CONFIDENCE:
+            return sorted(scores)[place - 1] if place else None
+        place += 1
 
 
 # --- the meter

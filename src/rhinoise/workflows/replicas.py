@@ -1,6 +1,7 @@
 """The replica meter of a model: its training pictures looked up once and kept, and what is found in words."""
 
-from collections.abc import Generator, Sequence
+import time
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,16 @@ from rhinoise.core.backend import channels_last, float_type
 from rhinoise.core.config import to_json
 from rhinoise.core.errors import DataError
 from rhinoise.core.files import cache_folder, digest, write_json
-from rhinoise.core.images import to_tensor
+from rhinoise.core.images import from_uint8, to_tensor, to_uint8
 from rhinoise.core.random import generator
 from rhinoise.core.shapes import Images
 from rhinoise.data.dataset import Example
 from rhinoise.data.latents import encoded
 from rhinoise.evaluation.memorisation import (
+    CONFIDENCE,
     LEAST,
     PIXELS,
+    SHARES,
     Block,
     Calibration,
     Finding,
@@ -44,10 +47,13 @@ from rhinoise.storage.run_folder import RunFolder
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
 from rhinoise.workflows.paths import find_model
 from rhinoise.workflows.pictures import Pictures, read_pictures
+from rhinoise.workflows.scores import Replicas
 from rhinoise.workflows.trained import trained_by
 
 UNKNOWN = "not calibrated"
 """Said in a label's place where held-out pictures are too few to tell."""
+AT_A_TIME = 128
+"""Pictures that are looked up together."""
 SHOWN = 24
 """Pictures in the figure, at most: those of the lowest scores."""
 
@@ -129,6 +135,26 @@ def keep_looks(
     yield Wrote(numbers)
 
 
+def replica_rates(checker: Checker, sets: Mapping[str, Images]) -> Generator[Event, None, Replicas]:
+    """How many of each set of drawn pictures, by what they were drawn for, are replicas."""
+    total, began, found = sum(map(len, sets.values())), time.monotonic(), {}
+    yield Said(f"looking for replicas among {total} pictures")
+    for what, images in sets.items():
+        findings: list[Finding] = []
+        # In bytes, as they are saved.
+        for part in from_uint8(to_uint8(images)).split(AT_A_TIME):
+            findings += checker.meter(part)
+            yield Progress(stage=f"replicas, {what}", done=len(findings), total=len(images), unit="picture")
+        found[what] = rates([one.label for one in findings], [one.score for one in findings])
+    return Replicas(
+        views=tuple(view.name for view in checker.meter.views),
+        training_pictures=len(checker.pictures.train),
+        calibration=checker.meter.calibration,
+        rates=found,
+        seconds_each=(time.monotonic() - began) / max(1, total),
+    )
+
+
 # --- made once, and kept
 
 
@@ -179,16 +205,18 @@ def open_checker(model: LatentDiffusion, pictures: Pictures, space: Space) -> Ge
 
 def worth(calibration: Calibration) -> str:
     """How far the labels can be trusted, in a sentence."""
-    if calibration.pictures < LEAST:
+    used, tested = calibration.pictures, calibration.tested
+    if used < LEAST:
         return (
-            f"replicas: not calibrated, that takes {2 * LEAST} held-out pictures, {LEAST} of them to see what one in "
-            f"{LEAST + 1} unseen pictures scores; here are {calibration.pictures + calibration.tested.pictures}"
+            f"replicas: not calibrated, as only {used + tested.pictures} pictures are held out: it takes "
+            f"{2 * LEAST}, {LEAST} to be {CONFIDENCE:.0%} sure what {SHARES['replica']:.0%} of unseen pictures "
+            f"score, and {LEAST} to test it"
         )
     if not calibration.trusted:
-        return "replicas: not calibrated, too many held-out pictures have an exact copy among the training pictures"
+        return "replicas: not calibrated, as held-out pictures have exact copies among the training pictures"
     return (
-        f"replicas: calibrated on {calibration.pictures} held-out pictures; of {calibration.tested.pictures} others, "
-        f"which no model has seen, {calibration.tested.labels['replica']:.1%} pass for replicas"
+        f"replicas: calibrated on {used} held-out pictures; of the other {tested.pictures}, which no model "
+        f"has seen, {tested.labels['replica']:.1%} pass for replicas"
     )
 
 
