@@ -74,6 +74,8 @@ class Checker:
 
     meter: Meter
     pictures: Pictures
+    rows: Int[np.ndarray, "n"]
+    """Which pictures the meter's rows are."""
 
     def looks(self, prompt: str, images: Sequence[Image.Image]) -> list[Look]:
         """What is found of the pictures that were drawn for a prompt."""
@@ -107,10 +109,10 @@ class Checker:
         )
 
     def _example(self, match: Match) -> Example:
-        return self.pictures.prepared.dataset.examples[self.pictures.train[match.row]]
+        return self.pictures.prepared.dataset.examples[self.rows[match.row]]
 
     def _image(self, match: Match) -> Images:
-        return self.pictures.prepared.images([int(self.pictures.train[match.row])])
+        return self.pictures.prepared.images([int(self.rows[match.row])])
 
 
 def keep_looks(
@@ -148,7 +150,7 @@ def replica_rates(checker: Checker, sets: Mapping[str, Images]) -> Generator[Eve
         found[what] = rates([one.label for one in findings], [one.score for one in findings])
     return Replicas(
         views=tuple(view.name for view in checker.meter.views),
-        training_pictures=len(checker.pictures.train),
+        training_pictures=len(checker.rows),
         calibration=checker.meter.calibration,
         rates=found,
         seconds_each=(time.monotonic() - began) / max(1, total),
@@ -192,15 +194,16 @@ def open_checker(model: LatentDiffusion, pictures: Pictures, space: Space) -> Ge
     )
     if model.facts.get("started_from"):
         yield Said("the model began as another one, whose training pictures are not looked at here")
+    rows = distinct(pictures)
     indexes: dict[str, list[Block]] = {}
     for view in views:
-        indexes[view.name] = yield from _indexed(view, pictures, pictures.train)
+        indexes[view.name] = yield from _indexed(view, pictures, rows)
     first, second = halves(pictures.held_out)
-    scores = yield from _scores(views, indexes, pictures, np.concatenate([first, second]))
+    scores = yield from _scores(views, indexes, pictures, rows, np.concatenate([first, second]))
     calibration = calibrated(scores[: len(first)], scores[len(first) :])
     meter = Meter(views=views, indexes=indexes, calibration=calibration)
     yield Said(worth(calibration))
-    return Checker(meter=meter, pictures=pictures)
+    return Checker(meter=meter, pictures=pictures, rows=rows)
 
 
 def worth(calibration: Calibration) -> str:
@@ -209,8 +212,8 @@ def worth(calibration: Calibration) -> str:
     if used < LEAST:
         return (
             f"replicas: not calibrated, as only {used + tested.pictures} pictures are held out: it takes "
-            f"{2 * LEAST}, {LEAST} to be {CONFIDENCE:.0%} sure what {SHARES['replica']:.0%} of unseen pictures "
-            f"score, and {LEAST} to test it"
+            f"{2 * LEAST}, half of them to be {CONFIDENCE:.0%} sure what {SHARES['replica']:.0%} of unseen "
+            f"pictures score, and half to test it"
         )
     if not calibration.trusted:
         return "replicas: not calibrated, as held-out pictures have exact copies among the training pictures"
@@ -238,6 +241,13 @@ def features_view(space: Space) -> View:
     return View(name="features", key=f"features {space.name} {dtype}", look=look)
 
 
+def distinct(pictures: Pictures) -> Int[np.ndarray, "n"]:
+    """The training pictures, of copies the first: beside a hundred of its own, none would be near."""
+    examples = pictures.prepared.dataset.examples
+    first = {examples[row].digest: row for row in pictures.train[::-1]}
+    return np.array(sorted(first.values()))
+
+
 def halves(held_out: Int[np.ndarray, "k"]) -> tuple[Int[np.ndarray, "a"], Int[np.ndarray, "b"]]:
     """Held-out pictures, to calibrate with and to test on; by chance, the same at every call."""
     order = torch.randperm(len(held_out), generator=generator("replicas")).numpy()
@@ -260,20 +270,21 @@ def _scores(
     views: Sequence[View],
     indexes: dict[str, list[Block]],
     pictures: Pictures,
-    rows: Int[np.ndarray, "k"],
+    train: Int[np.ndarray, "n"],
+    held_out: Int[np.ndarray, "k"],
 ) -> Generator[Event, None, list[float]]:
     """What held-out pictures score, kept."""
     vectors: dict[str, Tensor] = {}
     for view in views:
-        blocks = yield from _indexed(view, pictures, rows)
+        blocks = yield from _indexed(view, pictures, held_out)
         vectors[view.name] = torch.from_numpy(np.concatenate(blocks or [np.empty((0, 1))])).float()
     key = digest(
         "scores",
         *(view.key for view in views),
         pictures.prepared.key,
-        pictures.train.tobytes(),
-        rows.tobytes(),
+        train.tobytes(),
+        held_out.tobytes(),
     )
     found = (np.array([score(matches)]) for matches in matched(vectors, indexes))
-    kept = encoded(cache_folder() / "replicas", key, len(rows), ({"scores": value} for value in found))
-    return kept["scores"].tolist() if len(rows) else []
+    kept = encoded(cache_folder() / "replicas", key, len(held_out), ({"scores": value} for value in found))
+    return kept["scores"].tolist() if len(held_out) else []
