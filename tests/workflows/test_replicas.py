@@ -68,10 +68,11 @@ def test_what_a_model_saw_a_hundred_times_is_found_among_what_it_draws(
 ) -> None:
     recipe = replace(
         lean,
-        images=18_000,
+        images=20_000,
         data=DataConfig(held_out=0.4),
         autoencoder=replace(lean.autoencoder, latent_channels=8),
         network=replace(lean.network, channels=8, width=64, depth=2),
+        text_training="joint",
         caption_dropout=0.05,
         shares=Shares(autoencoder=0.05, text=0.05, denoiser=0.9),
         fit_denoiser=replace(lean.fit_denoiser, batch=32, learning_rate=3e-3),
@@ -89,7 +90,7 @@ def test_what_a_model_saw_a_hundred_times_is_found_among_what_it_draws(
     prompts = [*KNOWN] * 4
     drawn = torch.cat(list(model.illustrate(prompts)))
     found = checker.meter(drawn)
-    print([round(one.score,2) for one in found], checker.meter.calibration.thresholds)
+
     replicas = [one for one in found if one.label == "replica"]
     assert len(replicas) >= 0.9 * len(prompts)
 
@@ -116,7 +117,7 @@ def test_a_check_is_told_written_and_drawn(
         assert set(found["nearest"]) == {"pixels", "latents", "features"}
         assert all(near["name"].endswith(".png") for near in found["nearest"].values())
         assert f"{name}: not calibrated, ratio {found['ratio']:.2f}, nearest to" in result.stderr
-    assert Image.open(tmp_path / "check.png").width > 500
+    assert Image.open(tmp_path / "check.png").convert("L").width > 500
     assert read_provenance(tmp_path / "grid.png").check is None
     again = cli("generate", *words)  # its own files may be written again
     assert again.exit_code == 0, again.stderr
@@ -163,3 +164,19 @@ def test_of_copies_the_first_is_compared_with(repeated: Path, lean: Recipe, tmp_
     names = [pictures.prepared.dataset.examples[row].name for row in distinct(pictures)]
     assert sum(name.endswith("-00.png") for name in names) == len(names) < len(pictures.train)
     assert len(names) + len(pictures.held_out) == OFTEN + SELDOM
+
+
+def test_an_evaluation_tells_the_rates_of_each_kind_of_prompt(
+    cli: Callable, trained: Path, tmp_path: Path
+) -> None:
+    result = cli("evaluate", trained, "--features", "random_conv", "--out", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    found = json.loads((tmp_path / "scores.json").read_text())["replicas"]
+    assert found["training_pictures"] == 22
+    assert {name: one["pictures"] for name, one in found["rates"].items()} == {
+        "training captions": 11,
+        "held-out captions": 2,
+    }
+    assert found["calibration"]["thresholds"] == {}
+    assert "replicas of 22 training pictures" in result.stdout
+    assert f"{found['rates']['training captions']['score']:.2f}" in result.stdout

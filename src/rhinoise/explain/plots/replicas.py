@@ -17,6 +17,8 @@ LINES = 2
 BESIDE = 0.35
 """Inches between two pairs."""
 
+EXPLAINED = "0: a copy   1: no nearer to one than to many"
+
 COLOURS = {"replica": ORANGE, "near": BLUE}
 """Label => its colour; the word stands beside it, and all others are grey."""
 
@@ -52,7 +54,7 @@ def replica_figure(pairs: Sequence[Pair], *, title: str) -> Figure:
     wide = (1 + len(views)) * (PICTURE + GAP) + GAP
     tall = 2 * LINE + PICTURE + LINES * LINE
     across = 2 * MARGIN + columns * wide + (columns - 1) * BESIDE
-    head = MARGIN + 3.2 * LINE
+    head = MARGIN + 4.4 * LINE
     down = head + rows * tall + MARGIN
     figure = new_figure(across, down, constrained=False)
 
@@ -68,11 +70,12 @@ def replica_figure(pairs: Sequence[Pair], *, title: str) -> Figure:
         axes.spines[:].set(color=colour, linewidth=width)
 
     text(MARGIN, MARGIN, title, size=TITLE)
+    text(MARGIN, MARGIN + 1.5 * LINE, EXPLAINED, GREY)
     for column in range(columns):
         left = MARGIN + column * (wide + BESIDE)
         for place, view in enumerate(("drawn", *(f"in {view}" for view in views))):
             middle = left + place * (PICTURE + GAP) + (place > 0) * GAP + PICTURE / 2
-            text(middle, MARGIN + 1.9 * LINE, view, GREY, "center")
+            text(middle, MARGIN + 3.1 * LINE, view, GREY, "center")
     for number, pair in enumerate(pairs):
         row, column = divmod(number, columns)
         left, top = MARGIN + column * (wide + BESIDE), head + row * tall
