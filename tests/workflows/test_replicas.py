@@ -1,33 +1,27 @@
-"""Drawn pictures are looked for among the training pictures; what a model knows by heart is found."""
+"""Drawn pictures are looked for among the training pictures, and what is found is told and kept."""
 
 import json
 import shutil
 from collections.abc import Callable, Generator
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from rhinoise.evaluation.memorisation import LEAST
 from rhinoise.evaluation.spaces import open_space
-from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.recipes import Recipe
-from rhinoise.recipes.recipe import DataConfig, Shares
 from rhinoise.storage.provenance import read_provenance
 from rhinoise.storage.run_folder import RunFolder
 from rhinoise.workflows import replicas as module
 from rhinoise.workflows.events import Event, Said
 from rhinoise.workflows.pictures import read_pictures
-from rhinoise.workflows.replicas import Checker, distinct, open_checker
-from rhinoise.workflows.train import TrainRequest, train
+from rhinoise.workflows.replicas import distinct
 
-OFTEN, TIMES, SELDOM = 16, 100, 260
-KNOWN = (*"abcdefghijklmnop",)
+OFTEN, TIMES, SELDOM = 3, 20, 30
 WORDS = ("red", "green", "blue", "grey", "wide", "tall", "old", "new")
 THINGS = ("cat", "dog", "car", "cup", "hat", "key", "tree", "ship")
 
@@ -45,10 +39,10 @@ def told(events: Generator[Event, None, Any]) -> tuple[list[str], Any]:
 
 @pytest.fixture(scope="module")
 def repeated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Soft blots, no two alike: 16 of them a hundred times, and 300 once."""
+    """Soft blots, no two alike: three of them twenty times, and 30 once."""
     folder = tmp_path_factory.mktemp("repeated")
     rng = np.random.default_rng(0)
-    names = [*KNOWN, *(" ".join(words) for words in product(WORDS, WORDS, THINGS))]
+    names = [" ".join(words) for words in product(WORDS, WORDS, THINGS)]
     for number in range(OFTEN + SELDOM):
         coarse = Image.fromarray(rng.integers(0, 256, (3, 3, 3), dtype=np.uint8))
         image = coarse.resize((16, 16), Image.Resampling.BICUBIC)
@@ -56,43 +50,6 @@ def repeated(tmp_path_factory: pytest.TempPathFactory) -> Path:
             image.save(folder / f"{number:03}-{copy:02}.png")
             (folder / f"{number:03}-{copy:02}.txt").write_text(names[number])
     return folder
-
-
-def checker_of(run: Path, source: Path, recipe: Recipe) -> tuple[list[str], Checker]:
-    _, pictures = told(read_pictures(RunFolder(run), str(source), recipe))
-    return told(open_checker(LatentDiffusion.load(run), pictures, open_space("random_conv")))
-
-
-def test_what_a_model_saw_a_hundred_times_is_found_among_what_it_draws(
-    repeated: Path, lean: Recipe, tmp_path: Path
-) -> None:
-    recipe = replace(
-        lean,
-        images=20_000,
-        data=DataConfig(held_out=0.4),
-        autoencoder=replace(lean.autoencoder, latent_channels=8),
-        network=replace(lean.network, channels=8, width=64, depth=2),
-        text_training="joint",
-        caption_dropout=0.05,
-        shares=Shares(autoencoder=0.05, text=0.05, denoiser=0.9),
-        fit_denoiser=replace(lean.fit_denoiser, batch=32, learning_rate=3e-3),
-        sampling=replace(lean.sampling, steps=6, guidance=1.0),
-    )
-    run = tmp_path / "run"
-    told(train(TrainRequest(source=str(repeated), out=run, recipe=recipe)))
-    said, checker = checker_of(run, repeated, recipe)
-    assert len(checker.rows) < OFTEN + SELDOM
-    tested = checker.meter.calibration.tested
-    assert tested.pictures >= LEAST
-    assert tested.labels["replica"] <= 0.05
-    assert f"{tested.labels['replica']:.1%} pass for replicas" in said[-1]
-    model = LatentDiffusion.load(run)
-    prompts = [*KNOWN] * 4
-    drawn = torch.cat(list(model.illustrate(prompts)))
-    found = checker.meter(drawn)
-
-    replicas = [one for one in found if one.label == "replica"]
-    assert len(replicas) >= 0.9 * len(prompts)
 
 
 @pytest.fixture
