@@ -118,9 +118,10 @@ def test_other_pictures_than_it_was_trained_on_are_told(
 
 def test_of_copies_the_first_is_compared_with(repeated: Path, lean: Recipe, tmp_path: Path) -> None:
     _, pictures = told(read_pictures(RunFolder(tmp_path), str(repeated), lean))
-    names = [pictures.prepared.dataset.examples[row].name for row in distinct(pictures)]
-    assert sum(name.endswith("-00.png") for name in names) == len(names) < len(pictures.train)
-    assert len(names) + len(pictures.held_out) == OFTEN + SELDOM
+    examples = pictures.prepared.dataset.examples
+    train, held_out = (distinct(pictures, rows) for rows in (pictures.train, pictures.held_out))
+    assert all(examples[row].name.endswith("-00.png") for row in (*train, *held_out))
+    assert len(train) + len(held_out) == OFTEN + SELDOM < len(examples)
 
 
 def test_an_evaluation_tells_the_rates_of_each_kind_of_prompt(

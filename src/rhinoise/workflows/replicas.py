@@ -194,11 +194,11 @@ def open_checker(model: LatentDiffusion, pictures: Pictures, space: Space) -> Ge
     )
     if model.facts.get("started_from"):
         yield Said("the model began as another one, whose training pictures are not looked at here")
-    rows = distinct(pictures)
+    rows = distinct(pictures, pictures.train)
     indexes: dict[str, list[Block]] = {}
     for view in views:
         indexes[view.name] = yield from _indexed(view, pictures, rows)
-    first, second = halves(pictures.held_out)
+    first, second = halves(distinct(pictures, pictures.held_out))
     scores = yield from _scores(views, indexes, pictures, rows, np.concatenate([first, second]))
     calibration = calibrated(scores[: len(first)], scores[len(first) :])
     meter = Meter(views=views, indexes=indexes, calibration=calibration)
@@ -241,11 +241,11 @@ def features_view(space: Space) -> View:
     return View(name="features", key=f"features {space.name} {dtype}", look=look)
 
 
-def distinct(pictures: Pictures) -> Int[np.ndarray, "n"]:
-    """The training pictures, of copies the first: beside a hundred of its own, none would be near."""
+def distinct(pictures: Pictures, rows: Int[np.ndarray, "n"]) -> Int[np.ndarray, "m"]:
+    """These pictures, of copies the first: beside a hundred of its own, none would be near."""
     examples = pictures.prepared.dataset.examples
-    first = {examples[row].digest: row for row in pictures.train[::-1]}
-    return np.array(sorted(first.values()))
+    first = {examples[row].digest: row for row in rows[::-1]}
+    return np.array(sorted(first.values()), dtype=np.int64)
 
 
 def halves(held_out: Int[np.ndarray, "k"]) -> tuple[Int[np.ndarray, "a"], Int[np.ndarray, "b"]]:
