@@ -170,6 +170,12 @@ def generate(
     film: Annotated[
         bool, typer.Option("--film", help="Keep every step: a film, a sheet, curves and data.")
     ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Say which are replicas of training pictures, and show these.")
+    ] = False,
+    data: Annotated[
+        str | None, typer.Option(help="The training pictures, for --check where the model does not say.")
+    ] = None,
 ) -> None:
     """Draw pictures from prompts, from a picture, or inside a mask."""
     from rhinoise.cli.render import show
@@ -200,6 +206,8 @@ def generate(
                 precision=precision,
                 few_steps=few_steps,
                 film=film,
+                check=check,
+                data=data,
             )
         )
     )

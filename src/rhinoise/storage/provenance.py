@@ -61,6 +61,8 @@ class Provenance:
     model_hash: str | None
     source: str | None
     """GENERATED, EDITED, or another of the IPTC's digital source types."""
+    check: dict[str, Any] | None = None
+    """What the replica meter found of it."""
 
 
 def parameters_text(prompt: str, negative: str, settings: Mapping[str, object]) -> str:
@@ -109,6 +111,7 @@ def png_bytes(
     model_hash: str,
     source: str = GENERATED,
     effort: int = 6,
+    check: Mapping[str, Any] | None = None,
 ) -> bytes:
     """A picture as PNG with its provenance.
 
@@ -119,11 +122,13 @@ def png_bytes(
         model_hash: SHA-256 of the network's weights, in hex; "" when they were never saved.
         source: GENERATED, or EDITED when the picture began as another one.
         effort: of the compression, from 0 to 9.
+        check: what the replica meter found of it, as plain JSON values.
     """
     chunks = PngInfo()
     # PNG's text may hold no NUL.
     _add(chunks, PARAMETERS, parameters.replace("\0", ""))
-    _add(chunks, RECORD, json.dumps({"request": dict(request), "model_hash": model_hash}, ensure_ascii=False))
+    record = {"request": dict(request), "model_hash": model_hash} | ({"check": dict(check)} if check else {})
+    _add(chunks, RECORD, json.dumps(record, ensure_ascii=False))
     chunks.add_itxt(XMP, source_xmp(source))
     buffer = io.BytesIO()
     image.save(buffer, format="PNG", pnginfo=chunks, compress_level=effort)
@@ -139,10 +144,17 @@ def write_png(
     model_hash: str,
     source: str = GENERATED,
     effort: int = 6,
+    check: Mapping[str, Any] | None = None,
 ) -> None:
     """`png_bytes` as a file, whole or not at all."""
     data = png_bytes(
-        image, parameters=parameters, request=request, model_hash=model_hash, source=source, effort=effort
+        image,
+        parameters=parameters,
+        request=request,
+        model_hash=model_hash,
+        source=source,
+        effort=effort,
+        check=check,
     )
     with replacing(path) as temporary:
         temporary.write_bytes(data)
@@ -158,6 +170,7 @@ def read_provenance(source: Path | bytes) -> Provenance:
         request=record.get("request"),
         model_hash=record.get("model_hash"),
         source=named[1] if named else None,
+        check=record.get("check"),
     )
 
 

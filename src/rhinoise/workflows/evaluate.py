@@ -19,12 +19,13 @@ from rhinoise.core.images import from_uint8, to_uint8
 from rhinoise.core.random import generator
 from rhinoise.core.shapes import Images
 from rhinoise.data.composed import ORIGINAL
+from rhinoise.data.suite import suite
 from rhinoise.evaluation.clip import ClipScore, clip_at_hand, clip_score
 from rhinoise.evaluation.distribution import LEAST, compare, diversity
 from rhinoise.evaluation.levels import loss_by_level
 from rhinoise.evaluation.metrics import Retrieval, retrieval
 from rhinoise.evaluation.scores import autoencoder_score
-from rhinoise.evaluation.spaces import BATCH, Space, blocks, embedded
+from rhinoise.evaluation.spaces import BATCH, Space, blocks, embedded, open_space
 from rhinoise.explain.plots.losses import loss_figure
 from rhinoise.explain.plots.pictures import before_after_figure
 from rhinoise.explain.plots.style import save_figure
@@ -32,8 +33,9 @@ from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
 from rhinoise.workflows.pictures import Pictures, read_pictures
-from rhinoise.workflows.scores import Drawing, InFeatures, Likeness, Scores, SuiteScores
-from rhinoise.workflows.suite import suite_scores
+from rhinoise.workflows.replicas import is_trained_on, open_checker, replica_rates
+from rhinoise.workflows.scores import Drawing, InFeatures, Likeness, Replicas, Scores, SuiteScores
+from rhinoise.workflows.suite import SET, suite_scores
 from rhinoise.workflows.trained import EvaluateRequest, drawn, fair_space, open_trained
 
 MOST = 512
@@ -74,6 +76,7 @@ def scored(request: EvaluateRequest) -> Generator[Event, None, Scores]:
 
     chosen = choose(pictures, request.samples)
     sets = yield from draw(model, chosen, request.seed)
+    replicas = yield from _replicas(model, chosen, sets, request)
     scores = Scores(
         model_hash=model.facts.get("hash", ""),
         data=trained.source,
@@ -85,6 +88,7 @@ def scored(request: EvaluateRequest) -> Generator[Event, None, Scores]:
         drawing=sets.how,
         features=None if space is None else (yield from look(space, chosen, sets)),
         clip=(yield from _clip(chosen, sets)),
+        replicas=replicas,
         seconds=round(time.monotonic() - began, 1),
     )
     yield trained.keep(vars(scores))
@@ -254,6 +258,30 @@ def _seen(space: Space, images: Images, stage: str) -> Generator[Event, None, Fl
         parts.append(embedded(space, part))
         yield Progress(stage=stage, done=sum(map(len, parts)), total=len(images), unit="picture")
     return torch.cat(parts)
+
+
+def _replicas(
+    model: LatentDiffusion, chosen: Chosen, sets: Sets, request: EvaluateRequest
+) -> Generator[Event, None, Replicas | None]:
+    """How many of the drawn are replicas, apart for training, held-out and composed prompts."""
+    pictures = chosen.pictures
+    if not is_trained_on(model, pictures):
+        yield Said("replicas are not looked for: these are not the pictures that the model was trained on")
+        return None
+    checker = yield from open_checker(model, pictures, open_space(request.features))
+    composed = _composed() if pictures.prepared.dataset.name == SET else []
+    what = {
+        "training captions": sets.trained[:MOST],
+        "held-out captions": sets.held_out,
+        "composed prompts": (yield from drawn(model, composed, request.seed, "composed prompts")),
+    }
+    return (yield from replica_rates(checker, {name: images for name, images in what.items() if len(images)}))
+
+
+def _composed() -> list[str]:
+    """The suite's prompts of known words in combinations that no picture has: 80 of them."""
+    made = [one for one in suite() if not one.seen and (one.colour or one.place or one.other)]
+    return [one.prompt for one in made]
 
 
 def _clip(chosen: Chosen, sets: Sets) -> Generator[Event, None, ClipScore | None]:

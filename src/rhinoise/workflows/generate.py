@@ -35,6 +35,7 @@ from rhinoise.workflows.paths import (
 
 if TYPE_CHECKING:
     from rhinoise.workflows.film import Filming
+    from rhinoise.workflows.replicas import Checker, Look
 
 SHEET = "grid.png"
 CURVE = "film-curve.png"
@@ -75,6 +76,10 @@ class DrawRequest:
     """Draw with what `distil` made of the model."""
     film: bool = False
     """Keep what happens at each step, beside each picture."""
+    check: bool = False
+    """Look the nearest training pictures up, and say which are replicas."""
+    data: str | None = None
+    """The training pictures, for `check`; None: those that the model names."""
 
 
 @device_errors_told("or draw fewer pictures at once (--count)")
@@ -87,7 +92,8 @@ def generate(request: DrawRequest) -> Generator[Event, None, None]:
     out, alone = _place(request)
     targets = [out] if alone else [out / name for name in _names(request)]
     films = _film_targets(request, targets, out, alone) if request.film else []
-    check_targets([*targets, *films], request.image, request.mask)
+    checks = _check_targets(out, alone) if request.check else []
+    check_targets([*targets, *films, *checks[:1]], request.image, request.mask)
     picture = None if request.image is None else read_picture(request.image)
     mask = yield from _open_mask(request, picture)
     model = open_model(request.model, request.precision, few_steps=request.few_steps)
@@ -97,22 +103,31 @@ def generate(request: DrawRequest) -> Generator[Event, None, None]:
     if picture is not None:
         asked = [_started(one, picture, mask, request, model.size) for one in asked]
     asked = [resolved(one, model) for one in asked]
+    checker = None
+    if request.check:
+        checker = yield from _checker(request, model)
     one, number = asked[0], len(asked) * request.count
     pictures = "a picture" if number == 1 else f"{number} pictures"
     yield Said(f"drawing {pictures} of {model.size} x {model.size} pixels: {how(one)}")
 
     parts = [part for one in asked for part in batches(one)]
     drawn: list[tuple[str, Image.Image]] = []
+    looks: list[Look] = []
     filming = _filming(model) if request.film else None
     for place, part in enumerate(parts):
         steps = model.steps(part) if filming is None else filming.steps(part)
         latents = yield from followed(steps, len(model.levels(part)) - 1, place, len(parts))
         images, begun = model.finish(part, latents), len(drawn)
+        shown = to_pil(images)
         about = [provenance(part, model, part.first + row, request.image) for row in range(part.count)]
-        for image, own in zip(to_pil(images), about, strict=True):
+        found = [None] * part.count if checker is None else checker.looks(part.prompt, shown)
+        for image, own, look in zip(shown, about, found, strict=True):
             path = targets[len(drawn)]
-            write_png(image, path, **own)
+            write_png(image, path, **own, check=None if look is None else look.record)
             yield Wrote(path)
+            if look is not None:
+                yield Said(f"{path.name}: {look.told}")
+                looks.append(look)
             drawn.append((part.prompt, image))
         if filming is not None:
             decoded = images if part.mask is None else model.decode(latents)
@@ -121,6 +136,9 @@ def generate(request: DrawRequest) -> Generator[Event, None, None]:
         yield from filming.close(films[-1])
     if number > 1:
         yield _sheet(drawn, request, provenance(asked[0], model, 0, request.image), targets[-1])
+    if checker is not None:
+        names = [path.name for path in targets[: len(drawn)]]
+        yield from checker.keep(names, looks, *checks)
 
 
 def followed(
@@ -188,6 +206,8 @@ def _asked(request: DrawRequest) -> list[GenerateRequest]:
     """A request per prompt, its picture aside."""
     if not request.prompts:
         raise ConfigError('there is no prompt: say what to draw, for example "a red heart"')
+    if request.data is not None and not request.check:
+        raise ConfigError("--data says what --check compares with: give --check too")
     if request.paste and request.mask is None:
         raise ConfigError("--paste keeps what is outside a mask: give the mask too (--mask)")
     if request.image is None:
@@ -235,11 +255,26 @@ def _filming(model: LatentDiffusion) -> "Filming":
     return Filming(model)
 
 
+def _checker(request: DrawRequest, model: LatentDiffusion) -> Generator[Event, None, "Checker"]:
+    """What looks for replicas; likewise."""
+    from rhinoise.workflows.replicas import checker_for
+
+    return (yield from checker_for(model, request.model, request.data))
+
+
 def _film_targets(request: DrawRequest, targets: Sequence[Path], out: Path, alone: bool) -> list[Path]:
     """The pictures that films add: each one's sheet, and last the curve."""
     pictures = targets[: len(request.prompts) * request.count]
     curve = out.with_suffix(".film-curve.png") if alone else out / CURVE
     return [*(path.with_suffix(".film.png") for path in pictures), curve]
+
+
+def _check_targets(out: Path, alone: bool) -> list[Path]:
+    """The figure and the numbers of a check."""
+    return [
+        out.with_name(f"{out.stem}-check{ending}") if alone else out / f"check{ending}"
+        for ending in (".png", ".json")
+    ]
 
 
 def _open_mask(

@@ -1,7 +1,7 @@
 """What an evaluation found: one record, for scores.json and as tables for people."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from rhinoise.core.config import from_json
@@ -9,6 +9,7 @@ from rhinoise.diffusion.forward import DECIBELS
 from rhinoise.evaluation.clip import ClipScore
 from rhinoise.evaluation.distribution import Comparison, Diversity
 from rhinoise.evaluation.levels import LevelLoss
+from rhinoise.evaluation.memorisation import LABELS, Calibration, Rates
 from rhinoise.evaluation.metrics import Retrieval
 from rhinoise.evaluation.scores import AutoencoderScore
 from rhinoise.evaluation.verdict import POINTS, Accuracy
@@ -61,6 +62,30 @@ class InFeatures:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Replicas:
+    """How often a model draws replicas, for which kind of prompt; and real unseen pictures pass for some."""
+
+    views: tuple[str, ...]
+    training_pictures: int
+    calibration: Calibration
+    rates: dict[str, Rates]
+    """By whose captions were drawn: training, held-out, composed."""
+    seconds_each: float
+    """What looking a picture up took."""
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """For people: what the calibration gave, and each kind of prompt."""
+        columns = self.rates | {"real unseen pictures": self.calibration.tested}
+        head = ("", *LABELS, "median ratio", "pictures")
+        return [head, *((what, *_cells(found)) for what, found in columns.items())]
+
+
+def _cells(found: Rates) -> tuple[str, ...]:
+    labels = (f"{found.labels[label]:.1%}" if found.labels else "-" for label in LABELS)
+    return (*labels, "-" if found.score is None else f"{found.score:.2f}", str(found.pictures))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scores:
     """What was measured."""
 
@@ -77,6 +102,8 @@ class Scores:
     features: InFeatures | None
     clip: ClipScore | None
     seconds: float
+    replicas: Replicas | None = None
+    """None of other pictures than the model was trained on."""
 
     def tables(self) -> list[tuple[str, list[Row]]]:
         """Titles and rows, for people."""
@@ -103,6 +130,9 @@ class Scores:
                     f"{likeness.samples} other training pictures, in features of {self.features.space}"
                 )
                 tables.append((title, _likeness_rows(likeness)))
+        if self.replicas is not None:
+            title = f"replicas of {self.replicas.training_pictures} training pictures, by what was drawn for"
+            tables.append((title, self.replicas.rows()))
         return tables
 
     @property
@@ -163,7 +193,8 @@ def _chance(side: Mapping[str, Accuracy], point: str) -> str:
 def kept_tables(found: Mapping[str, Any]) -> list[tuple[str, list[Row]]]:
     """The tables of what a scores.json holds."""
     own = {field.name: found[field.name] for field in fields(Scores) if field.name in found}
-    tables = from_json(Scores, own).tables() if len(own) == len(fields(Scores)) else []
+    needed = {field.name for field in fields(Scores) if field.default is MISSING}
+    tables = from_json(Scores, own).tables() if needed <= own.keys() else []
     return tables + (from_json(SuiteScores, found["suite"]).tables() if "suite" in found else [])
 
 

@@ -77,24 +77,37 @@ def open_trained(request: EvaluateRequest) -> Trained:
     """The model that is asked for; ConfigError when nothing says what it was trained on."""
     place = find_model(request.run)
     model = open_model(request.run, request.precision, few_steps=request.few_steps)
-    if (place / "recipe.json").is_file():
-        record = RunFolder(place).record()
-        settings, source, out = record["recipe"], record["source"], place
-    else:
-        settings, source = model.facts.get("settings"), _by_name(model.facts)
-        out = Path(f"evaluation-{place.name}")
-    if settings is None:
-        raise ConfigError(f"{place} does not say how it was trained: give a run of `rhinoise train`")
-    source = request.data or source
-    if source is None:
-        raise ConfigError(f"{place} does not hold the pictures that it was trained on: say --data FOLDER")
+    recipe, source = trained_by(place, model, request.data)
+    out = place if _is_run(place) else Path(f"evaluation-{place.name}")
     return Trained(
         model=model,
-        recipe=from_json(Recipe, settings),
+        recipe=recipe,
         source=source,
         run=RunFolder(output_folder(request.out or out)),
         few_steps=request.few_steps,
     )
+
+
+def trained_by(place: Path, model: LatentDiffusion, data: str | None) -> tuple[Recipe, str]:
+    """The recipe that a model was trained by, and the source of its pictures, or `data` in its place.
+
+    ConfigError when nothing says it.
+    """
+    if _is_run(place):
+        record = RunFolder(place).record()
+        settings, source = record["recipe"], record["source"]
+    else:
+        settings, source = model.facts.get("settings"), _by_name(model.facts)
+    if settings is None:
+        raise ConfigError(f"{place} does not say how it was trained: give a run of `rhinoise train`")
+    source = data or source
+    if source is None:
+        raise ConfigError(f"{place} does not hold the pictures that it was trained on: say --data FOLDER")
+    return from_json(Recipe, settings), source
+
+
+def _is_run(place: Path) -> bool:
+    return (place / "recipe.json").is_file()
 
 
 def _by_name(facts: Mapping[str, Any]) -> str | None:
