@@ -107,10 +107,16 @@ def codes(labels: Sequence[Hashable]) -> Int[Tensor, "n"]:
     return torch.tensor([number[label] for label in labels], dtype=torch.int64)
 
 
-def differ(origins: Sequence[Hashable]) -> Bool[Tensor, "n n"]:
-    """Which pairs of pictures are not made from the same one; never a picture and itself."""
-    code = codes(origins)
-    return code[:, None] != code[None, :]
+def differ(origins: Sequence[frozenset[str]]) -> Bool[Tensor, "n n"]:
+    """Which pairs of pictures share none of what they were made from; never a picture and itself."""
+    most = max(map(len, origins))
+    padded = [[*own, *[next(iter(own))] * (most - len(own))] for own in map(sorted, origins)]
+    columns = codes([origin for own in padded for origin in own]).reshape(len(origins), most).unbind(1)
+    apart = torch.ones(len(origins), len(origins), dtype=torch.bool)
+    for here in columns:
+        for there in columns:
+            apart &= here[:, None] != there[None, :]
+    return apart
 
 
 def nearest(
@@ -130,7 +136,7 @@ def purity(
     """
     code = codes(labels)
     same = (code[:, None] == code[None, :]) & allowed
-    able = same.any(1)
+    able = same.any(1)  # so every one of these has a neighbour that is allowed
     if not able.any():
         return None
     hit = code[nearest(apart, 1, allowed)[:, 0]] == code

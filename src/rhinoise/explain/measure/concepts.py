@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import torch
 from jaxtyping import Bool, Float
@@ -20,8 +21,13 @@ DRAWS = 1000
 """Bootstrap samples (Efron 1979)."""
 LEVEL = 0.95
 """Of an interval."""
-FUNCTION_WORDS = frozenset("a an and are as at by for from in is it its of on or the to with".split())
+FUNCTION_WORDS = frozenset(
+    {"a", "an", "and", "as", "at", "by", "for", "from", "in", "is", "it", "its", "of", "on", "or", "the", "to"}
+    | {"with"}
+)
 """Words that say nothing of what is seen."""
+SOME = 6
+"""Words of a set that are named where one was asked for that it does not have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +46,8 @@ class Pair:
     first: str
     second: str
     pictures: tuple[int, int]
-    drawings: tuple[int, int]
-    """How many of these are not made from each other."""
+    pairs: tuple[int, int, int]
+    """That were compared: within the first, within the second, between."""
     within_first: Interval | None
     """Between pictures of the first word that are not made from the same one; None where all are."""
     within_second: Interval | None
@@ -73,8 +79,21 @@ def holders(captions: Sequence[str], word: str) -> list[int]:
     """Which captions hold the word; UnknownNameError, with the nearest one, when none does."""
     found = [index for index, caption in enumerate(captions) if word.lower() in words_of(caption)]
     if not found:
-        raise UnknownNameError("caption word", word, [w for w, _ in frequent(captions)[:400]])
+        known = [other for other, _ in frequent(captions)]
+        near = get_close_matches(word.lower(), known, n=3, cutoff=0.6)
+        raise UnknownNameError("caption word", word, dict.fromkeys([*near, *known[:SOME]]))
     return found
+
+
+def alone(captions: Sequence[str], first: str, second: str) -> tuple[list[int], list[int]]:
+    """Which captions hold one of two words and not the other; ConfigError where there are none."""
+    a, b = (set(holders(captions, word)) for word in (first, second))
+    for own, other, words in ((a, b, (first, second)), (b, a, (second, first))):
+        if not own - other:
+            raise ConfigError(
+                f"every caption that holds '{words[0]}' holds '{words[1]}' too: compare other words"
+            )
+    return sorted(a - b), sorted(b - a)
 
 
 def frequent(captions: Sequence[str]) -> list[tuple[str, int]]:
@@ -100,34 +119,32 @@ def leading_words(captions: Sequence[str], count: int | None = None) -> list[str
 def compare_words(
     apart: Float[Tensor, "n n"],
     captions: Sequence[str],
-    origins: Sequence[Hashable],
+    allowed: Bool[Tensor, "n n"],
     first: str,
     second: str,
 ) -> Pair:
     """How far the pictures of two words lie apart; those whose captions hold both are left out.
 
-    Pictures of the same `origins` are not compared with each other: a mirrored picture is near its original.
+    `allowed` are the pairs that are not made from the same picture (`atlas.differ`): a mirrored picture is
+    near its original. The intervals come from resampling pictures.
     """
-    every = [holders(captions, word) for word in (first, second)]
-    both = set.intersection(*map(set, every))
-    a, b = (torch.tensor([i for i in own if i not in both], dtype=torch.int64) for own in every)
-    if not (len(a) and len(b)):
-        raise ConfigError(f"no picture is of '{first}' or '{second}' alone: compare other words")
-    code, unit = codes(origins), _mean_distance(apart)
-    weights = [_resampled(len(own), word) for own, word in ((a, first), (b, second))]
+    a, b = alone(captions, first, second)
+    unit = _mean_distance(apart)
+    weights = {first: _resampled(len(a), first), second: _resampled(len(b), second)}
 
-    def mean(left: int, right: int) -> Float[Tensor, "d"]:
-        rows, columns = (a, b)[left], (a, b)[right]
-        far = (code[rows][:, None] != code[columns][None, :]).float()
-        here = apart[rows][:, columns] * far / unit
-        return _quadratic(weights[left], here, weights[right]) / _quadratic(weights[left], far, weights[right])
+    def mean(left: str, right: str) -> tuple[Float[Tensor, "d"], int]:
+        rows, columns = ({first: a, second: b}[word] for word in (left, right))
+        far = allowed[rows][:, columns].float()
+        sums = _quadratic(weights[left], apart[rows][:, columns] * far / unit, weights[right])
+        return sums / _quadratic(weights[left], far, weights[right]), int(far.sum())
 
-    within, within_second, between = mean(0, 0), mean(1, 1), mean(0, 1)
+    (within, pairs), (within_second, pairs_second) = mean(first, first), mean(second, second)
+    between, across = mean(first, second)
     return Pair(
         first=first,
         second=second,
         pictures=(len(a), len(b)),
-        drawings=(len(code[a].unique()), len(code[b].unique())),
+        pairs=(pairs // 2, pairs_second // 2, across),
         within_first=_interval(within),
         within_second=_interval(within_second),
         between=_surely(_interval(between)),
@@ -190,7 +207,7 @@ def _quadratic(
 
 
 def _interval(values: Float[Tensor, "d"]) -> Interval | None:
-    """The first value, and the interval of the others; samples of one drawing alone have none to give."""
+    """The first value, and the interval of the others; None where there is nothing to compare."""
     if not values[0].isfinite():
         return None
     others = values[1:][values[1:].isfinite()]

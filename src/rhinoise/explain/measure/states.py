@@ -104,9 +104,7 @@ def recorded(network: nn.Module) -> Iterator[States]:
 
 
 @torch.no_grad()
-def inner_states(
-    model: LatentDiffusion, latents: Latents, time: float, *, seed: int = 0
-) -> Iterator[States]:
+def inner_states(model: LatentDiffusion, latents: Latents, time: float, *, seed: int = 0) -> Iterator[States]:
     """The denoiser's states for clean latents noised to `time` in (0, 1], BATCH by BATCH.
 
     The noise of a picture depends on `seed` and its place alone; no caption is told.
@@ -125,7 +123,7 @@ def inner_states(
 
 
 def standardised(vectors: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
-    """Every number with mean 0 and variance 1 over the pictures: else a few loud channels are all distance."""
+    """Every number with mean 0 and variance 1 over the pictures: else a few loud ones are all distance."""
     return (vectors - vectors.mean(0)) / vectors.std(0).clamp(min=1e-6)
 
 
