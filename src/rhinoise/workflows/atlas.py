@@ -4,10 +4,10 @@ A page for people, and beside it a JSON file of everything that was measured.
 """
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from torch import nn
@@ -17,20 +17,30 @@ from rhinoise.core.errors import ConfigError, RunFolderError, UnknownNameError
 from rhinoise.core.files import write_json, write_text
 from rhinoise.explain.measure.atlas import LEAST, differ, nearest
 from rhinoise.explain.measure.states import depths
-from rhinoise.explain.measure.survey import STYLE, Survey, by_concept, survey
+from rhinoise.explain.measure.survey import CONCEPT, GROUP, STYLE, Survey, by_concept, survey
 from rhinoise.explain.pages.atlas import Cloud, atlas_page
-from rhinoise.explain.pages.atlas_words import distance_table, method_said, sentences
+from rhinoise.explain.pages.atlas_words import distance_table, method_said, moments_said, sentences
 from rhinoise.explain.pages.page import svg
-from rhinoise.explain.plots.atlas import purity_figure
+from rhinoise.explain.plots.atlas import clouds_figure, purity_figure
+from rhinoise.explain.plots.style import Figure, save_figure
 from rhinoise.storage.run_folder import RunFolder
 from rhinoise.workflows.atlas_pictures import known_latents, small, thumbnails, walk
-from rhinoise.workflows.atlas_sample import choose
+from rhinoise.workflows.atlas_sample import choose, known_of
 from rhinoise.workflows.atlas_spaces import LATENTS, NEIGHBOURS, about, compare_spaces, laid_out
 from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Said, Wrote
+from rhinoise.workflows.moments import (
+    Moment,
+    aligned,
+    before_training,
+    followed,
+    kept_moments,
+    look_inside,
+    measured_moments,
+)
 from rhinoise.workflows.paths import find_model
-from rhinoise.workflows.pictures import read_pictures
-from rhinoise.workflows.trained import EvaluateRequest, open_trained
+from rhinoise.workflows.pictures import Pictures, read_pictures
+from rhinoise.workflows.trained import EvaluateRequest, Trained, open_trained
 from rhinoise.workflows.training import LATENTS_KEY
 
 METHODS = ("pca", "umap")
@@ -92,6 +102,8 @@ class Atlas:
     """Which of the denoiser's depths knows concepts best."""
     half_way: dict[str, float]
     """What `atlas_pictures.half_way` found."""
+    moments: tuple[dict[str, Any], ...]
+    """How neighbours came to share labels in the denoiser, step by step."""
     seconds: dict[str, float]
 
 
@@ -130,6 +142,8 @@ def atlas(request: AtlasRequest) -> Generator[Event, None, Atlas]:
         model, pictures.prepared.images(compared), latents[chosen.compared], chosen, request.method
     )
     clock.lap("features")
+    forming = yield from _forming(request, trained, pictures, key)
+    clock.lap("moments")
     first = Cloud(
         name=f"the autoencoder’s latents ({len(chosen.shown)} pictures)",
         about=about("A latent is what the autoencoder keeps of a picture", projection),
@@ -138,8 +152,8 @@ def atlas(request: AtlasRequest) -> Generator[Event, None, Atlas]:
         near=nearest(apart, NEIGHBOURS).numpy(),
     )
     result = Atlas(
-        model=str(request.run),
-        source=trained.source,
+        model=_name(request.run),
+        source=_name(trained.source),
         pictures=len(chosen.shown),
         of=len(pictures.train),
         method=request.method,
@@ -148,6 +162,7 @@ def atlas(request: AtlasRequest) -> Generator[Event, None, Atlas]:
         surveys=surveys,
         clearest=max(surveys[2:], key=by_concept).space,
         half_way=ways,
+        moments=tuple(forming.numbers),
         seconds=clock.laps,
     )
     yield Said(f"drawing {len(chosen.shown)} points")
@@ -167,11 +182,17 @@ def atlas(request: AtlasRequest) -> Generator[Event, None, Atlas]:
             "said": method_said(result.pictures, result.of, len(chosen.compared), len(surveys) - 2),
             "figure": svg(purity_figure(shown_spaces, styles=STYLE in chosen.labels)),
             **distance_table(shown_spaces),
+            "moments": svg(forming.figure) if forming.figure else None,
+            "moments_caption": forming.caption,
         },
     )
     write_text(out, page)
     clock.lap("writing")
     yield Wrote(out)
+    if forming.figure:
+        strip = out.with_name(f"{out.stem}-moments.png")
+        save_figure(forming.figure, strip)
+        yield Wrote(strip)
     numbers = out.with_suffix(".json")
     write_json(numbers, to_json(vars(result)) | {"bytes": out.stat().st_size})
     yield Wrote(numbers)
@@ -189,6 +210,44 @@ class Laps:
         """What ends here is called `name`."""
         now = time.monotonic()
         self.laps[name], self.last = round(now - self.last, 1), now
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forming:
+    """The space of the denoiser's features at several moments: drawn, in words, and measured."""
+
+    figure: Figure | None = None
+    caption: str = ""
+    numbers: Sequence[dict[str, Any]] = ()
+
+
+def _forming(
+    request: AtlasRequest, trained: Trained, pictures: Pictures, key: str | None
+) -> Generator[Event, None, Forming]:
+    """From what the run kept; a run that kept nothing has its beginning, made anew, and its end."""
+    run = RunFolder(find_model(request.run))
+    if request.data is not None or not (run.root / "recipe.json").is_file() or "start" in run.record():
+        return Forming()
+    moments = kept_moments(run)
+    rows = moments[0].rows if moments else followed(pictures.train)
+    x0 = yield from known_latents(trained.model, pictures, rows, key)
+    yield Said("looking into the denoiser as it was before training")
+    first = look_inside(before_training(trained.model, trained.recipe), x0)
+    moments = [Moment(step=0, rows=rows, features=first), *moments]
+    if len(moments) == 1:
+        last = trained.model.facts.get("denoiser_steps", 0)
+        moments.append(Moment(step=last, rows=rows, features=look_inside(trained.model, x0)))
+    labels, origins = known_of(pictures, rows)
+    numbers = measured_moments(moments, labels, origins)
+    kind = next(kind for kind in (GROUP, CONCEPT) if kind in labels)
+    names = [f"step {moment.step:,}" if moment.step else "before training" for moment in moments]
+    figure = clouds_figure(list(zip(names, aligned(moments), strict=True)), labels[kind])
+    return Forming(figure=figure, caption=moments_said(numbers, len(rows), kind), numbers=numbers)
+
+
+def _name(place: Path | str) -> str:
+    """What a run or a source is called, without the folders that it lies in."""
+    return Path(place).name or str(place)
 
 
 def _page(out: Path) -> Path:

@@ -45,37 +45,54 @@ def choose(
 
     Without `words` they are WORDS, or the two most frequent ones. UnknownNameError: no caption holds a word.
     """
-    examples = [pictures.prepared.dataset.examples[i] for i in pictures.train]
-    captions = [example.captions[0] for example in examples]
+    captions = pictures.first_captions(pictures.train)
     words = tuple(words) or _usual(captions)
     pairs = tuple(combinations(words, 2))
     for pair in pairs:
         alone(captions, *pair)
     of_words = sorted({i for word in words for i in holders(captions, word)})
-    tagged = all("subject" in example.tags for example in examples)
-    names = [example.tags["subject"] for example in examples] if tagged else captions
-    concepts = names if tagged else leading_words(captions)
     most = min(shown, compared)
+    concepts = known_of(pictures, pictures.train)[0][CONCEPT]
     together = _whole(concepts, spread(np.array(of_words, dtype=np.int64), most), most)
-    rest = np.setdiff1d(np.arange(len(examples)), together)
+    rest = np.setdiff1d(np.arange(len(captions)), together)
     taken = np.sort(np.concatenate([together, spread(rest, shown - len(together))]))
-    if len(taken) < len(examples):
-        yield Said(f"showing {len(taken)} of {len(examples)} pictures, taken evenly")
-    some = [examples[i] for i in taken]
-    labels: dict[str, Sequence[str]] = {CONCEPT: [concepts[i] for i in taken]}
-    for kind in (GROUP, STYLE):
-        if all(kind in example.tags for example in some):
-            labels[kind] = [example.tags[kind] for example in some]
+    if len(taken) < len(captions):
+        yield Said(f"showing {len(taken)} of {len(captions)} pictures, taken evenly")
+    rows = pictures.train[taken]
+    labels, origins = known_of(pictures, rows)
     return Chosen(
-        shown=pictures.train[taken],
+        shown=rows,
         compared=np.flatnonzero(np.isin(taken, together)),
         captions=tuple(captions[i] for i in taken),
-        origins=tuple(map(_origins, some)),
+        origins=origins,
         labels=labels,
         coloured={kind: labels[kind] for kind in labels if kind != CONCEPT}
-        | {"caption word": leading_words([names[i] for i in taken], COLOURED)},
+        | {"caption word": leading_words(_subjects(pictures, rows), COLOURED)},
         pairs=pairs,
     )
+
+
+def known_of(
+    pictures: Pictures, rows: Int[np.ndarray, "k"]
+) -> tuple[dict[str, Sequence[str]], tuple[frozenset[str], ...]]:
+    """Labels of pictures by kind, and what each was made from.
+
+    Where no picture has a subject, its concept is its most frequent caption word.
+    """
+    examples = [pictures.prepared.dataset.examples[i] for i in rows]
+    subjects = _subjects(pictures, rows)
+    tagged = all("subject" in example.tags for example in examples)
+    labels: dict[str, Sequence[str]] = {CONCEPT: subjects if tagged else leading_words(subjects)}
+    for kind in (GROUP, STYLE):
+        if all(kind in example.tags for example in examples):
+            labels[kind] = [example.tags[kind] for example in examples]
+    return labels, tuple(map(_origins, examples))
+
+
+def _subjects(pictures: Pictures, rows: Int[np.ndarray, "k"]) -> list[str]:
+    """What each picture shows, without its style, where that is known; else its first caption."""
+    examples = [pictures.prepared.dataset.examples[i] for i in rows]
+    return [example.tags.get("subject", example.captions[0]) for example in examples]
 
 
 def _usual(captions: Sequence[str]) -> tuple[str, ...]:

@@ -22,7 +22,25 @@ DRAWS = 1000
 LEVEL = 0.95
 """Of an interval."""
 FUNCTION_WORDS = frozenset(
-    {"a", "an", "and", "as", "at", "by", "for", "from", "in", "is", "it", "its", "of", "on", "or", "the", "to"}
+    {
+        "a",
+        "an",
+        "and",
+        "as",
+        "at",
+        "by",
+        "for",
+        "from",
+        "in",
+        "is",
+        "it",
+        "its",
+        "of",
+        "on",
+        "or",
+        "the",
+        "to",
+    }
     | {"with"}
 )
 """Words that say nothing of what is seen."""

@@ -20,6 +20,9 @@ ACROSS = 32
 COLOURED = 7
 """Labels that get a colour of their own, the most frequent ones; more are not told apart."""
 
+INSIDE = 0.98
+"""The part of a cloud that is in view at first: a few far pictures must not make all others a dot."""
+
 Thumbs = UInt8[np.ndarray, "n s s 3"]
 
 
@@ -122,9 +125,9 @@ def atlas_page(
 
 
 def _cloud(cloud: Cloud) -> dict[str, Any]:
-    """The farthest point is at 1 from the centre: the page knows no units."""
-    centred = cloud.points - cloud.points.mean(0)
-    scaled = centred / np.linalg.norm(centred, axis=1).max()
+    """Nearly all points are within 1 of the centre: the page knows no units."""
+    centred = cloud.points - np.median(cloud.points, axis=0)
+    scaled = centred / np.quantile(np.linalg.norm(centred, axis=1), INSIDE)
     return {
         "name": cloud.name,
         "about": cloud.about,

@@ -31,9 +31,10 @@ def sentences(surveys: Sequence[Survey]) -> list[str]:
             )
             continue
         said.append(
-            f"Two pictures of “{pair.first}” lie {_number(pair.within_first)} apart in the latents, one of "
-            f"“{pair.first}” and one of “{pair.second}” {_number(pair.between)}; in the features "
-            f"{_number(deep_pair.within_first)} and {_number(deep_pair.between)}. {_verdict(deep_pair.nearer)}"
+            f"Two pictures of “{pair.first}” lie {_number(pair.within_first)} apart in the latents, one "
+            f"of “{pair.first}” and one of “{pair.second}” {_number(pair.between)}; in the features "
+            f"{_number(deep_pair.within_first)} and {_number(deep_pair.between)}. "
+            + _verdict(deep_pair.nearer)
         )
     return said
 
@@ -47,8 +48,8 @@ def _meaning(latents: Survey, features: Survey) -> str:
         gap = deep.value - own.value
         error = (own.error**2 + deep.error**2) ** 0.5
         told = (
-            f"The nearest picture {what} for {_percent(own)} of the pictures in the autoencoder’s latents and "
-            f"for {_percent(deep)} in the denoiser’s features ({100 * own.chance:.1f} % would be chance)"
+            f"The nearest picture {what} for {_percent(own)} of the pictures in the autoencoder’s latents "
+            f"and for {_percent(deep)} in the denoiser’s features ({100 * own.chance:.1f} % would be chance)"
         )
         if abs(gap) > SURE * error:
             better = "the denoiser’s features know" if gap > 0 else "the autoencoder’s latents know"
@@ -88,13 +89,29 @@ def distance_table(surveys: Sequence[Survey]) -> dict[str, Any]:
     return {"head": head, "rows": rows}
 
 
+def moments_said(numbers: Sequence[dict[str, Any]], pictures: int, kind: str) -> str:
+    """What the strip of moments shows; `numbers` are by moment, first to last."""
+    first, last = (numbers[i][kind] for i in (0, -1))
+    said = (
+        f"The same {pictures} pictures in the middle of the denoiser, each time turned to lie as at the end; "
+        "two of three axes are drawn."
+    )
+    if first is None:
+        return said
+    return (
+        f"{said} The nearest picture is of the same {kind} for {_percent(first)} before training and for "
+        f"{_percent(last)} at the end; {100 * last.chance:.0f} % would be chance."
+    )
+
+
 def method_said(shown: int, of: int, compared: int, depths: int) -> list[str]:
     """Which pictures, and how it was measured."""
     which = (
         f"All {of} training pictures" if shown == of else f"{shown} of {of} training pictures, taken evenly,"
     )
     return [
-        f"{which} are points. The spaces are compared on {compared} of them, whole concepts taken evenly.",
+        f"{which} are points. The spaces are compared on "
+        + ("all of them." if compared == shown else f"{compared} of them, whole concepts taken evenly."),
         "Pixels are pictures of 32 x 32. Features are the mean over all places of what a block of the "
         "denoiser gives on, each number scaled to variance 1, from a noisy latent and without a caption. "
         f"Shown is the one of {depths} depths and noise levels whose neighbours share concepts most often, "
