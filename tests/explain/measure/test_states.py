@@ -69,7 +69,7 @@ def test_every_depth_gives_a_vector_per_picture_and_the_answer_stays(name: str) 
 
 @pytest.mark.parametrize("name", ["transformer, in context", "uvit"])
 def test_padding_of_the_text_is_not_part_of_the_picture(name: str) -> None:
-    """Words stand among a block's tokens: were they taken for the picture's, padding would change the mean."""
+    """Words stand among a block's tokens: taken for the picture's, padding would change the mean."""
     network = NETWORKS[name].eval()
     x, time = torch.randn(2, 4, 4, 4), torch.full((2,), 300.0)
     with torch.no_grad():

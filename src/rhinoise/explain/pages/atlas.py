@@ -109,6 +109,7 @@ def atlas_page(
         "across": ACROSS,
         "captions": [own[0] for own in captions],
         "words": [" ".join(dict.fromkeys(" ".join(own).lower().split())) for own in captions],
+        "kind": next(iter(labels)),
         "labels": {kind: labelled(values) for kind, values in labels.items()},
         "clouds": [_cloud(cloud) for cloud in clouds],
         "originals": sheets(originals),

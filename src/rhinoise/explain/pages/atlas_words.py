@@ -13,8 +13,8 @@ SURE = 2.0
 
 def sentences(surveys: Sequence[Survey]) -> list[str]:
     """What to see in pixels, latents and the denoiser's clearest depth, in that order."""
-    _, latents, features = surveys
-    said = [_meaning(latents, features)]
+    pixels, latents, features = surveys
+    said = [" ".join([_meaning(latents, features), *_as_good(pixels, features)])]
     if STYLE in latents.purity and latents.purity[STYLE] and features.purity[STYLE]:
         own, deep = latents.purity[STYLE], features.purity[STYLE]
         said.append(
@@ -57,6 +57,17 @@ def _meaning(latents: Survey, features: Survey) -> str:
         if kind == GROUP:
             return f"{told}: no difference that is sure."
     return "Neither space can be told to know more of what pictures mean: no two pictures share a label."
+
+
+def _as_good(pixels: Survey, features: Survey) -> list[str]:
+    """A warning where plain pixels find concepts as well: that is likeness, not meaning."""
+    plain, deep = pixels.purity[CONCEPT], features.purity[CONCEPT]
+    if plain is None or deep is None or plain.value < deep.value:
+        return []
+    return [
+        f"But plain pixels, seen coarsely, do as well or better ({_percent(plain)}): what is found here is "
+        "that shapes and colours are alike, not yet what they mean."
+    ]
 
 
 def _verdict(nearer: Interval | None) -> str:
