@@ -17,7 +17,7 @@ import rhinoise
 from rhinoise.workflows import forward as forward_workflow
 from rhinoise.workflows.catalogue import TABLES
 
-VERBS = ("train", "generate", "forward", "reconstruct", "distil", "evaluate", "convert", "list")
+VERBS = ("train", "generate", "forward", "reconstruct", "distil", "evaluate", "atlas", "convert", "list")
 COMMANDS = {
     "the installed command": [str(Path(sys.executable).with_name("rhinoise"))],
     "the module": [sys.executable, "-m", "rhinoise"],

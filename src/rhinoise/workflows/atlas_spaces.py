@@ -64,10 +64,7 @@ def compare_spaces(
 def laid_out(vectors: Float[Tensor, "n d"], method: str) -> tuple[Float[Tensor, "n n"], Projection]:
     """The distances of all pairs, and where each picture is drawn."""
     inner = inner_products(vectors)
-    if method == "pca":
-        return distances(inner), pca(inner)
-    apart = distances(inner)
-    return apart, umap(apart)
+    return distances(inner), pca(inner) if method == "pca" else umap(vectors)
 
 
 def about(space: str, projection: Projection) -> str:

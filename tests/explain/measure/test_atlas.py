@@ -1,13 +1,24 @@
 """Distances, principal components, purity and silhouette against closed forms and scikit-learn."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances, silhouette_score
 
-from rhinoise.core.errors import ConfigError
-from rhinoise.explain.measure.atlas import differ, distances, inner_products, nearest, pca, purity, silhouette
+from rhinoise.core.errors import ConfigError, MissingPackageError
+from rhinoise.explain.measure.atlas import (
+    differ,
+    distances,
+    inner_products,
+    nearest,
+    pca,
+    purity,
+    silhouette,
+    umap,
+)
 
 
 def cloud(n: int, d: int, seed: int = 0) -> torch.Tensor:
@@ -87,3 +98,18 @@ def test_what_was_made_from_the_same_picture_is_no_neighbour() -> None:
 def test_no_atlas_of_too_few_or_equal_pictures(vectors: torch.Tensor, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         inner_products(vectors)
+
+
+def test_umap_keeps_two_clusters_apart() -> None:
+    pytest.importorskip("umap", reason="the extra umap is not installed")
+    points = umap(cloud(40, 4) + 50 * (torch.arange(40)[:, None] % 2)).points
+    names = [str(i % 2) for i in range(40)]
+    found = purity(distances(inner_products(points)), names, differ(alone(40)))
+    assert found is not None
+    assert found.value == 1.0
+
+
+def test_without_umap_learn_there_is_its_pip_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with pytest.raises(MissingPackageError, match="pip install umap-learn"):
+        umap(cloud(9, 3))

@@ -86,8 +86,8 @@ def pca(inner: Float[Tensor, "n n"], axes: int = 3) -> Projection:
     return Projection(points=points, kept=tuple((top / total).tolist()))
 
 
-def umap(apart: Float[Tensor, "n n"], axes: int = 3, *, neighbours: int = 15) -> Projection:
-    """Neighbours kept near and the rest let go (McInnes et al. 2018), from distances.
+def umap(vectors: Float[Tensor, "n d"], axes: int = 3, *, neighbours: int = 15) -> Projection:
+    """Neighbours kept near and the rest let go (McInnes et al. 2018).
 
     Far distances and directions then mean nothing. MissingPackageError without umap-learn.
     """
@@ -95,10 +95,10 @@ def umap(apart: Float[Tensor, "n n"], axes: int = 3, *, neighbours: int = 15) ->
         from umap import UMAP
     except ModuleNotFoundError:
         raise MissingPackageError("a UMAP", "umap-learn") from None
-    fit = UMAP(
-        n_components=axes, n_neighbors=min(neighbours, len(apart) - 1), metric="precomputed", random_state=0
-    )
-    return Projection(points=torch.from_numpy(fit.fit_transform(apart.numpy())).float())
+    near = min(neighbours, len(vectors) - 1)
+    # With a seed it works with one thread; said here, it need not warn of it.
+    fit = UMAP(n_components=axes, n_neighbors=near, init="pca", random_state=0, n_jobs=1)
+    return Projection(points=torch.from_numpy(fit.fit_transform(vectors.numpy())).float())
 
 
 def codes(labels: Sequence[Hashable]) -> Int[Tensor, "n"]:

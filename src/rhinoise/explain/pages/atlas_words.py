@@ -15,8 +15,8 @@ def sentences(surveys: Sequence[Survey]) -> list[str]:
     """What to see in pixels, latents and the denoiser's clearest depth, in that order."""
     pixels, latents, features = surveys
     said = [" ".join([_meaning(latents, features), *_as_good(pixels, features)])]
-    if STYLE in latents.purity and latents.purity[STYLE] and features.purity[STYLE]:
-        own, deep = latents.purity[STYLE], features.purity[STYLE]
+    own, deep = latents.purity.get(STYLE), features.purity.get(STYLE)
+    if own is not None and deep is not None:
         said.append(
             "Style is what both see first: the nearest picture is in the same style for "
             f"{_percent(own)} in the latents and {_percent(deep)} in the features, where "
