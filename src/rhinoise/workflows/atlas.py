@@ -145,7 +145,7 @@ def atlas(request: AtlasRequest) -> Generator[Event, None, Atlas]:
     forming = yield from _forming(request, trained, pictures, key)
     clock.lap("moments")
     first = Cloud(
-        name=f"the autoencoder’s latents ({len(chosen.shown)} pictures)",
+        name=f"the autoencoder’s latents ({len(chosen.shown)})",
         about=about("A latent is what the autoencoder keeps of a picture", projection),
         rows=np.arange(len(chosen.shown)),
         points=projection.points.numpy(),

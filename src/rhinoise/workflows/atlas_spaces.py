@@ -50,7 +50,7 @@ def compare_spaces(
     best = max(found, key=by_concept).space
     apart, projection = laid_out(spaces[best], method)
     cloud = Cloud(
-        name=f"the denoiser’s features ({len(rows)} pictures)",
+        name=f"the denoiser’s features ({len(rows)})",
         about=about(
             f"Features are what the denoiser holds inside ({best}) as it looks at a noisy picture", projection
         ),
