@@ -24,7 +24,7 @@ from rhinoise.explain.pages.page import svg
 from rhinoise.explain.plots.atlas import clouds_figure, purity_figure
 from rhinoise.explain.plots.style import Figure, save_figure
 from rhinoise.storage.run_folder import RunFolder
-from rhinoise.workflows.atlas_pictures import known_latents, small, thumbnails, walk
+from rhinoise.workflows.atlas_pictures import half_way, known_latents, quick_decoder, small, thumbnails, walk
 from rhinoise.workflows.atlas_sample import choose, known_of
 from rhinoise.workflows.atlas_spaces import LATENTS, NEIGHBOURS, about, compare_spaces, laid_out
 from rhinoise.workflows.devices import device_errors_told
@@ -134,8 +134,10 @@ def atlas(request: AtlasRequest) -> Generator[Event, None, Atlas]:
     apart, projection = laid_out(latents.flatten(1), request.method)
     whole = survey(LATENTS, apart, differ(chosen.origins), chosen.labels, chosen.captions, chosen.pairs)
     clock.lap("measuring")
-    decoded = yield from thumbnails(model, latents)
-    walks, ways = yield from walk(model, latents, apart, chosen)
+    decode = quick_decoder(model)
+    decoded = yield from thumbnails(decode, latents)
+    walks = yield from walk(decode, latents, apart, chosen)
+    ways = half_way(model, latents[walks.ends])
     clock.lap("decoding")
     compared = chosen.shown[chosen.compared].tolist()
     surveys, second = yield from compare_spaces(

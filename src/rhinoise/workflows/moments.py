@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from rhinoise.core.backend import Precision
 from rhinoise.core.files import replacing
 from rhinoise.core.shapes import Latents
 from rhinoise.explain.measure.atlas import differ, distances, inner_products, pca, purity
@@ -79,7 +80,8 @@ def kept_moments(run: RunFolder) -> list[Moment]:
 def before_training(model: LatentDiffusion, recipe: Recipe) -> LatentDiffusion:
     """The model with its denoiser as it was when training began from random weights."""
     network = build(recipe.network, seed=recipe.seed + 1)
-    return LatentDiffusion.of(replace(model.parts, network=network), precision="fp32", device=model.device)
+    precision: Precision = "fp32" if model.denoiser.dtype is torch.float32 else "bf16"
+    return LatentDiffusion.of(replace(model.parts, network=network), precision=precision, device=model.device)
 
 
 def aligned(moments: Sequence[Moment]) -> list[Float[np.ndarray, "m 3"]]:
