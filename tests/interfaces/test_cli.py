@@ -27,6 +27,7 @@ VERBS = (
     "evaluate",
     "levels",
     "inspect",
+    "atlas",
     "convert",
     "list",
 )

@@ -444,6 +444,46 @@ def inspect(
         print_table(title, rows)
 
 
+@app.command(epilog="Example: rhinoise atlas runs/emoji --word cat --word car --out atlas.html")
+def atlas(
+    run: Annotated[str, typer.Argument(help="A run of `rhinoise train`, a model folder, or bundled.")],
+    out: Annotated[Path, typer.Option(help="The page; its numbers go beside it, as JSON.")] = Path(
+        "atlas.html"
+    ),
+    data: Annotated[
+        str | None, typer.Option(help="The pictures; those that it was trained on when not given.")
+    ] = None,
+    word: Annotated[
+        list[str] | None, typer.Option(help="A caption word to compare with the others; repeatable.")
+    ] = None,
+    pictures: Annotated[int, typer.Option(help="Points at most; of more pictures an even sample.")] = 5000,
+    features: Annotated[
+        int, typer.Option(help="Pictures that the denoiser's features are compared on, at most.")
+    ] = 600,
+    method: Annotated[str, typer.Option(help="How points are laid out: pca, exact, or umap.")] = "pca",
+    precision: Precision = "auto",
+) -> None:
+    """Draw the latent space: every picture a point, beside what the denoiser makes of it."""
+    from rhinoise.cli.render import show
+    from rhinoise.workflows.atlas import AtlasRequest
+    from rhinoise.workflows.atlas import atlas as work
+
+    show(
+        work(
+            AtlasRequest(
+                run=run,
+                out=out,
+                data=data,
+                words=tuple(word or ()),
+                pictures=pictures,
+                features=features,
+                method=method,
+                precision=precision,
+            )
+        )
+    )
+
+
 @app.command(epilog="Example: rhinoise convert runs/emoji --out emoji-model --weights bf16")
 def convert(
     model: Annotated[str, typer.Argument(help="bundled, a run of `rhinoise train`, or a model folder.")],

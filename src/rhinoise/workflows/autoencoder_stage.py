@@ -23,7 +23,7 @@ from rhinoise.workflows.build import seeded
 from rhinoise.workflows.events import Event, Said
 from rhinoise.workflows.pictures import spread
 from rhinoise.workflows.stages import Stage, run_stage
-from rhinoise.workflows.training import CHUNK, SHOWN, Training
+from rhinoise.workflows.training import CHUNK, LATENTS_KEY, SHOWN, Training
 
 
 def train_autoencoder(training: Training) -> Iterator[Event]:
@@ -73,6 +73,7 @@ def keep_latents(training: Training) -> Generator[Event, None, Float[np.ndarray,
             yield {"latents": autoencoder.encode(to_images(array[start : start + CHUNK])).mode.numpy()}
 
     key = digest("latents", training.pictures.prepared.key, train.tobytes(), fingerprint(autoencoder))
+    training.run.note(LATENTS_KEY, key)
 
     def finish(arrays: Arrays) -> Arrays:
         if autoencoder.measured:

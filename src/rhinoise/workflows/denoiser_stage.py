@@ -26,6 +26,7 @@ from rhinoise.training.fit import FitConfig
 from rhinoise.training.tasks import DenoisingTask
 from rhinoise.workflows.command import command
 from rhinoise.workflows.events import Event, Said, Wrote
+from rhinoise.workflows.moments import keep_moment
 from rhinoise.workflows.pictures import spread
 from rhinoise.workflows.stages import HELD_OUT, Stage
 from rhinoise.workflows.text_stage import keep_embeddings
@@ -118,6 +119,7 @@ def _look(
     """The model so far: saved, measured on held-out pictures, and some drawn => a record for the log."""
     model.save(training.run.model)
     step, losses = model.facts["denoiser_steps"], held_out_losses(training, latents, model)
+    keep_moment(training.run, model, latents, training.pictures.train, step)
     mean = sum(level.answer for level in losses) / len(losses)
     yield Said(f"{way.stage} after step {step}: held-out loss {mean:.4f}")
     shown = np.concatenate(

@@ -22,6 +22,8 @@ SHOWN = 16
 """Pictures in a grid, half of them held out."""
 CHUNK = 64
 """Pictures or captions that are encoded at a time."""
+LATENTS_KEY = "latents"
+"""Under which the plan says where in the cache the latents are."""
 
 
 class Training:
