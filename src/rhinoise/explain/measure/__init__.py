@@ -1,0 +1,1 @@
+"""Numbers of models and pictures, without a drawing."""
