@@ -261,7 +261,7 @@ def _summary(
     )
 
 
-def _enlarged(image: Images) -> Images:
+def _enlarged(image: Images) -> Float[Tensor, "1 3 _ _"]:
     factor = -(-OVERLAY // image.shape[3])
     return F.interpolate(image, scale_factor=factor, mode="nearest")
 

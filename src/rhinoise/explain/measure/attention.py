@@ -139,10 +139,10 @@ def gathered(words: Sequence[Word], noise: Float[Tensor, "s"], steps: Sequence[S
 
 
 def at_size(maps: Float[Tensor, "k h w"], size: Size) -> Float[Tensor, "k H W"]:
-    """The same maps at another size; twice, thrice ... the size keeps their means."""
+    """The same maps, smoothly, at a larger size; twice, four times ... the size keeps their means."""
     if tuple(maps.shape[1:]) == size:
         return maps
-    return F.interpolate(maps[None], size=size, mode="bilinear", antialias=True)[0]
+    return F.interpolate(maps[None], size=size, mode="bilinear")[0]
 
 
 def relative(maps: Float[Tensor, "*k h w"]) -> Float[Tensor, "*k h w"]:
@@ -174,7 +174,7 @@ def agreements(maps: Float[Tensor, "k h w"], changes: Float[Tensor, "n H W"]) ->
     At the maps' own places, from -1 to 1; nan where a map or a change is the same everywhere. A change that
     fits the other words' maps as well as its own says that the maps mark the object, not the word.
     """
-    coarse = at_size(changes, (maps.shape[1], maps.shape[2]))
+    coarse = F.adaptive_avg_pool2d(changes, (maps.shape[1], maps.shape[2]))
     one, other = (each.flatten(1) - each.flatten(1).mean(1, keepdim=True) for each in (coarse, maps))
     return one @ other.T / torch.outer(one.norm(dim=1), other.norm(dim=1))
 

@@ -36,15 +36,20 @@ SHADE = 0.5
 """How dark a black pixel makes the heat over it; the colours stay those of the scale on white."""
 FRAME, TILE, CURVE = 1.35, 0.8, 2.2
 """Inches: a picture of the first figure, one of the second, and a curve beside those."""
-GAP, LINE, MARGIN, LABEL = 0.08, 0.2, 0.15, 1.2
+GAP, LINE, MARGIN, LABEL = 0.08, 0.2, 0.15, 1.5
 PER_ROW = 7
 """Columns of the first figure, the picture's own counted."""
 SHOWN_STEPS = 8
 LONGEST = 15
 """Letters of a word that fit over a picture."""
+QUANTILE_LIMIT = 10**6
+"""Of more places than this only every second, third ... is looked at: torch takes 16 million at most."""
+UNCHANGED = 0.5
+"""Of 255: below it a change is no more than rounding, and lies anywhere."""
 CAUTION = (
-    "A map tells where the state of a word's tokens was read, and the text encoder mixes the words into each "
-    "other's states before: what a word does to the picture is shown by leaving it out."
+    "A map of one colour is a word that was looked at everywhere alike. A map tells where the state of a "
+    "word's tokens was read, and the text encoder mixes the words into each other's states before: what a "
+    "word does to the picture is shown by leaving it out."
 )
 
 Picture = Float[np.ndarray, "H W 3"]
@@ -57,9 +62,8 @@ def overlay(image: Images, heat: Float[Tensor, "h w"], peak: float) -> Image.Ima
 
 def peak_of(maps: Float[Tensor, "*k h w"]) -> float:
     """Where the colours of relative maps end, for all of them: what 99 % of the places are below."""
-    return max(
-        2.0, math.ceil(2 * float(torch.quantile(relative(maps).flatten()[:: _stride(maps)], 0.99))) / 2
-    )
+    seen = relative(maps).flatten()[:: -(-maps.numel() // QUANTILE_LIMIT)]
+    return max(2.0, math.ceil(2 * float(torch.quantile(seen, 0.99))) / 2)
 
 
 def words_figure(
@@ -100,7 +104,7 @@ def words_figure(
                     f"{float(shares[index]):.2f}",
                     f"{float(focus[index]):.2f}",
                     f"{each.rms:.0f}",
-                    _signed(fit),
+                    _signed(fit if each.rms >= UNCHANGED else math.nan),
                 ],
             )
         )
@@ -134,13 +138,13 @@ def words_figure(
             for band, pixels in enumerate(pictures):
                 page.picture(x, y + LINE + band * (FRAME + GAP), FRAME, pixels)
             if own:
-                inside = {"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.8}
+                inside: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.8}
                 page.text(x + 0.06, y + LINE + FRAME + GAP + 0.06, "other noise", color=GREY, bbox=inside)
             for line, value in enumerate(values):
                 page.text(x + FRAME / 2, below + line * LINE, value, ha="center")
     page.text(left - 0.1, bars, "colours", ha="right", color=GREY)
-    page.bar(left, bars + 0.04, 2.2, (0, peak), "times the word's average")
-    page.bar(left + 2.7, bars + 0.04, 2.2, (0, largest), "change, RMS of 255")
+    page.bar(left, bars + 0.04, 2.2, peak, "times the word's average")
+    page.bar(left + 2.7, bars + 0.04, 2.2, largest, "change, RMS of 255")
     for line, text in enumerate(foot):
         page.text(MARGIN, bars + 3.2 * LINE + line * LINE, text, color=GREY)
     return page.figure
@@ -184,7 +188,7 @@ def steps_figure(
             page.picture(left + column * (TILE + GAP), y, TILE, _heated(image, heat, peak))
         axes = page.axes(left + tiles + 0.55, y + 0.05, CURVE, TILE - 0.1)
         _curves(axes, shares, row, last=row == len(chosen) - 1)
-    page.bar(left, bars + 0.04, 2.2, (0, peak), "times the word's average in that step")
+    page.bar(left, bars + 0.04, 2.2, peak, "times the word's average in that step")
     for line, text in enumerate(foot):
         page.text(MARGIN, bars + 3.2 * LINE + line * LINE, text, color=GREY)
     return page.figure
@@ -204,7 +208,7 @@ class _Page:
 
     def text(self, x: float, y: float, what: str, **more: Any) -> None:
         # A dollar in a prompt is no mathematics.
-        settings = {"ha": "left", "va": "top", "fontsize": TEXT, "parse_math": False} | more
+        settings: dict[str, Any] = {"ha": "left", "va": "top", "fontsize": TEXT, "parse_math": False} | more
         self.figure.text(x / self.across, 1 - y / self.down, what, **settings)
 
     def axes(self, x: float, y: float, width: float, height: float) -> Axes:
@@ -218,10 +222,10 @@ class _Page:
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set(color=EDGE, linewidth=0.6)  # a white picture ends somewhere, too
 
-    def bar(self, x: float, y: float, width: float, ends: tuple[float, float], what: str) -> None:
-        """A scale of the heat's colours."""
+    def bar(self, x: float, y: float, width: float, end: float, what: str) -> None:
+        """The heat's colours from 0 to `end`."""
         axes = self.axes(x, y, width, 0.12)
-        axes.imshow(np.linspace(0, 1, 256)[None], cmap=HEAT, aspect="auto", extent=(*ends, 0, 1))
+        axes.imshow(np.linspace(0, 1, 256)[None], cmap=HEAT, aspect="auto", extent=(0, end, 0, 1))
         axes.set(yticks=[])
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         axes.tick_params(labelsize=TEXT, length=2)
@@ -273,10 +277,6 @@ def _change(each: Ablation, largest: float) -> Picture:
 
 def _pixels(image: Images) -> Picture:
     return np.asarray(to_pil(image)[0], dtype=np.float64) / 255
-
-
-def _stride(maps: Tensor) -> int:
-    return -(-maps.numel() // 10**6)  # torch.quantile takes 16 million numbers at most
 
 
 def _signed(value: float) -> str:
