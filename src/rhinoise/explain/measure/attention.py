@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from einops import reduce
+from einops import einsum, reduce
 from jaxtyping import Float
 from torch import Tensor
 
@@ -105,22 +105,29 @@ def divided(looks: Sequence[Look], words: Sequence[Word]) -> StepMaps:
 
     Tokens => words are sums, blocks and passes => one are means.
     """
-    places = [list(word.places) for word in words]
-    own = sorted(place for word in places for place in word)
-    texts = [look.text[0].cpu() for look in looks]
-    each = [torch.stack([text[word].sum(0) for word in places]) for text in texts]
-    by_size: dict[Size, list[Tensor]] = {}
-    for maps in each:
-        by_size.setdefault((maps.shape[1], maps.shape[2]), []).append(maps)
-    finest = max(by_size)
-    at_each = [at_size(maps, finest) for maps in each]
+    groups: dict[Size, list[Look]] = {}
+    for look in looks:
+        groups.setdefault((look.text.shape[2], look.text.shape[3]), []).append(look)
+    texts = {
+        size: torch.stack([look.text[0] for look in own]).mean(0).cpu()
+        for size, own in sorted(groups.items())
+    }
+    parts = {size: len(own) / len(looks) for size, own in groups.items()}
+    member = torch.zeros(len(words), looks[0].text.shape[1])
+    for row, word in enumerate(words):
+        member[row, list(word.places)] = 1
+    by_size = {size: einsum(member, text, "k l, l h w -> k h w") for size, text in texts.items()}
+    tokens = torch.stack(
+        [parts[size] * reduce(text, "l h w -> l", "mean") for size, text in texts.items()]
+    ).sum(0)
+    seen = [place for word in words for place in word.places]
     return StepMaps(
-        by_size={size: torch.stack(maps).mean(0) for size, maps in sorted(by_size.items())},
-        maps=torch.stack(at_each).mean(0),
-        totals=torch.stack([reduce(maps, "k h w -> k", "mean") for maps in each]).mean(0),
-        before=_mean([text[: own[0]].sum(0).mean() for text in texts]),
-        after=_mean([text[own[-1] + 1 :].sum(0).mean() for text in texts]),
-        picture=_mean([look.picture[0].mean() for look in looks]),
+        by_size=by_size,
+        maps=torch.stack([parts[size] * at_size(maps, max(texts)) for size, maps in by_size.items()]).sum(0),
+        totals=member @ tokens,
+        before=float(tokens[: min(seen)].sum()),
+        after=float(tokens[max(seen) + 1 :].sum()),
+        picture=float(torch.stack([look.picture[0].mean() for look in looks]).mean()),
     )
 
 
@@ -177,7 +184,3 @@ def agreements(maps: Float[Tensor, "k h w"], changes: Float[Tensor, "n H W"]) ->
     coarse = F.adaptive_avg_pool2d(changes, (maps.shape[1], maps.shape[2]))
     one, other = (each.flatten(1) - each.flatten(1).mean(1, keepdim=True) for each in (coarse, maps))
     return one @ other.T / torch.outer(one.norm(dim=1), other.norm(dim=1))
-
-
-def _mean(values: Sequence[Tensor]) -> float:
-    return float(torch.stack(list(values)).mean())
