@@ -304,6 +304,40 @@ def reconstruct(
     )
 
 
+@app.command(epilog='Example: rhinoise attention "a blue heart on a yellow background" --out attention')
+def attention(
+    prompt: Annotated[str, typer.Argument(help="What to draw.")],
+    model: Model = DEFAULT_MODEL,
+    out: Annotated[Path, typer.Option(help="A folder.")] = Path("attention"),
+    seed: Seed = 0,
+    steps: Steps = None,
+    guidance: Annotated[
+        float | None, typer.Option(help="1 is none; more follows the prompt more closely.")
+    ] = None,
+    sampler: Annotated[str | None, typer.Option(help="See `rhinoise list samplers`.")] = None,
+    precision: Precision = "auto",
+) -> None:
+    """Show where the model looks for each word, step by step, and what leaving the word out changes."""
+    from rhinoise.cli.render import show
+    from rhinoise.workflows.attention import AttentionRequest
+    from rhinoise.workflows.attention import attention as work
+
+    show(
+        work(
+            AttentionRequest(
+                prompt=prompt,
+                model=model,
+                out=out,
+                seed=seed,
+                steps=steps,
+                guidance=guidance,
+                sampler=sampler,
+                precision=precision,
+            )
+        )
+    )
+
+
 @app.command(epilog="Example: rhinoise distil runs/emoji --minutes 10")
 def distil(
     run: Annotated[Path, typer.Argument(help="A run of `rhinoise train` that has a model.")],

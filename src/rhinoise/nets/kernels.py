@@ -89,9 +89,17 @@ def turned_attention(
     if by_products(packed, packed.shape[1] ** 2):
         bias = None if mask is None else scores_bias(mask, packed.dtype)
         return _TurnedAttention.apply(packed, weight, table, bias, heads)
+    q, k, v = turned(packed, weight, table, heads)
+    return rearrange(attention(q, k, v, mask), "b n l e -> b l (n e)")
+
+
+def turned(
+    packed: Float[Tensor, "b l w3"], weight: Float[Tensor, "d"], table: Float[Tensor, "2 l d"], heads: int
+) -> tuple[Float[Tensor, "b n l d"], Float[Tensor, "b n l d"], Float[Tensor, "b n l d"]]:
+    """Queries and keys, normalised, scaled and turned, and values, head by head."""
     qkv = _by_head(packed, heads)
     q, k = rotate(F.layer_norm(qkv[:2], weight.shape, weight, eps=EPS), table)
-    return rearrange(attention(q, k, qkv[2], mask), "b n l e -> b l (n e)")
+    return q, k, qkv[2]
 
 
 def _by_head(packed: Tensor, heads: int) -> Tensor:

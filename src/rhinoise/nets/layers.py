@@ -39,6 +39,14 @@ def attention(
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
 
+def attention_shares(
+    q: Float[Tensor, "b n l d"], k: Float[Tensor, "b n m d"], mask: Bool[Tensor, "b m"] | None = None
+) -> Float[Tensor, "b n l m"]:
+    """softmax(q k^T / sqrt(d)) alone, in float32 whatever the type: what `attention` mixes the values by."""
+    scores = q.float() @ k.float().mT * q.shape[-1] ** -0.5
+    return (scores if mask is None else scores + scores_bias(mask, scores.dtype)).softmax(-1)
+
+
 def by_products(x: Tensor, scores_per_head: int) -> bool:
     """Whether attention among such tokens is best done by plain matrix products."""
     return x.device.type == "cpu" and x.dtype == torch.bfloat16 and scores_per_head <= CPU_PRODUCTS_LIMIT
@@ -241,9 +249,20 @@ class Attention(nn.Module):
         mask: Bool[Tensor, "b m"] | None = None,
     ) -> Float[Tensor, "b l d"]:
         """What each token sees; `mask` tells which tokens of the context count."""
-        projected = self.query(x), self.key(context), self.value(context)
-        q, k, v = (rearrange(p, "b l (n d) -> b n l d", n=self.heads) for p in projected)
+        q, k, v = map(self._by_head, (self.query(x), self.key(context), self.value(context)))
         return self.out(rearrange(attention(q, k, v, mask), "b n l d -> b l (n d)"))
+
+    def shares(
+        self,
+        x: Float[Tensor, "b l d"],
+        context: Float[Tensor, "b m c"],
+        mask: Bool[Tensor, "b m"] | None = None,
+    ) -> Float[Tensor, "b n l m"]:
+        """How each token divides its attention over the context, head by head, in float32."""
+        return attention_shares(self._by_head(self.query(x)), self._by_head(self.key(context)), mask)
+
+    def _by_head(self, x: Float[Tensor, "b l d"]) -> Float[Tensor, "b n l e"]:
+        return rearrange(x, "b l (n e) -> b n l e", n=self.heads)
 
 
 class FeedForward(nn.Module):

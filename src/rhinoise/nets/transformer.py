@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from rhinoise.core.errors import ConfigError
 from rhinoise.core.shapes import Latents, TextEmbedding, Times
-from rhinoise.nets.kernels import gated, modulated, turned_attention
-from rhinoise.nets.layers import Attention, TimeEmbedding, time_features, zeroed
+from rhinoise.nets.kernels import gated, modulated, turned, turned_attention
+from rhinoise.nets.layers import Attention, TimeEmbedding, attention_shares, time_features, zeroed
 
 TIME_FEATURES = 256
 ROTARY_BASE = 100.0
@@ -105,6 +105,13 @@ class SelfAttention(nn.Module):
     ) -> Float[Tensor, "b l d"]:
         """What each token sees; `mask` tells which count."""
         return self.out(turned_attention(self.query_key_value(x), self.norm.weight, table, mask, self.heads))
+
+    def shares(
+        self, x: Float[Tensor, "b l d"], table: Float[Tensor, "2 l e"], mask: Bool[Tensor, "b l"] | None
+    ) -> Float[Tensor, "b n l l"]:
+        """How each token divides its attention over all of them, head by head, in float32."""
+        q, k, _ = turned(self.query_key_value(x), self.norm.weight, table, self.heads)
+        return attention_shares(q, k, mask)
 
 
 class Block(nn.Module):

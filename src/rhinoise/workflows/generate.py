@@ -338,13 +338,13 @@ def _names(request: DrawRequest) -> list[str]:
     """The files that a folder gets: each prompt's pictures in order, last a sheet of several."""
     names = [
         f"{stem}-{request.seed}-{index:02d}.png"
-        for stem in _stems(request.prompts)
+        for stem in stems(request.prompts)
         for index in range(request.count)
     ]
     return names if len(names) == 1 else [*names, SHEET]
 
 
-def _stems(prompts: Sequence[str]) -> list[str]:
+def stems(prompts: Sequence[str]) -> list[str]:
     """A file name's beginning per prompt, no two alike."""
     stems: list[str] = []
     for prompt in prompts:

@@ -18,6 +18,7 @@ from rhinoise.core.files import read_json, write_json
 from rhinoise.core.shapes import TextEmbedding
 from rhinoise.nets.fingerprint import fingerprint
 from rhinoise.nets.on_disk import Weights, on_disk
+from rhinoise.nets.text.pieces import Piece
 from rhinoise.nets.text.tokenizer import (
     SMALLEST_VOCABULARY,
     Tokenizer,
@@ -132,6 +133,10 @@ class TextEncoder(nn.Module):
     def too_long(self, captions: Sequence[str]) -> int:
         """How many captions have more tokens than the context holds, and are cut."""
         return self.tokenizer.too_long(captions)
+
+    def pieces(self, caption: str) -> list[Piece]:
+        """Every token of a caption, those that are cut among them."""
+        return self.tokenizer.pieces(caption)
 
     def tokenize(self, captions: Sequence[str]) -> Int[Tensor, "b l"]:
         """Captions => ids, `context` each; what is too long is cut, "" is unconditional."""

@@ -16,6 +16,7 @@ from rhinoise.core.files import sha256
 from rhinoise.core.shapes import TextEmbedding
 from rhinoise.nets.fingerprint import fingerprint
 from rhinoise.nets.on_disk import Weights, on_disk
+from rhinoise.nets.text.pieces import Piece
 from rhinoise.nets.text.tokenizer import rules
 from rhinoise.nets.text.weights import safe_weights
 
@@ -106,6 +107,30 @@ class FrozenTextEncoder(nn.Module):
         """How many captions have more tokens than the context holds, and are cut."""
         ids = self.tokenizer(list(captions), truncation=True, max_length=self.context + 1).input_ids
         return sum(len(tokens) > self.context for tokens in ids)
+
+    def pieces(self, caption: str) -> list[Piece]:
+        """Every token of a caption, those that are cut among them."""
+        whole = self.tokenizer(
+            caption,
+            truncation=False,
+            return_offsets_mapping=True,
+            return_special_tokens_mask=True,
+            verbose=False,
+        )
+        # What is cut makes room for the special tokens behind it.
+        own = [place for place, special in enumerate(whole.special_tokens_mask) if not special]
+        room = own[0] + self.context - self.tokenizer.num_special_tokens_to_add() if own else 0
+        unknown = self.tokenizer.unk_token_id
+        return [
+            Piece(
+                begin=begin,
+                end=end,
+                place=place if place < room else None,
+                known=whole.input_ids[place] != unknown,
+            )
+            for place in own
+            for begin, end in (whole.offset_mapping[place],)
+        ]
 
     def train(self, mode: bool = True) -> "FrozenTextEncoder":
         """Stays in evaluation mode: a frozen encoder has no dropout."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from rhinoise.core.errors import ModelFolderError
 from rhinoise.core.files import read_json, write_json, write_text
+from rhinoise.nets.text.pieces import Piece
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 END_OF_WORD = "</w>"
@@ -53,6 +54,14 @@ class Tokenizer:
         return [
             [start, *found.ids[:room], *[end] * (1 + max(0, room - len(found.ids)))]
             for found in self.words.encode_batch(list(captions))
+        ]
+
+    def pieces(self, caption: str) -> list[Piece]:
+        """Every token of a caption, those that are cut among them."""
+        offsets, room = self.words.encode(caption).offsets, self.context - 2
+        return [
+            Piece(begin=begin, end=end, place=place if place <= room else None, known=True)
+            for place, (begin, end) in enumerate(offsets, start=1)
         ]
 
     def too_long(self, captions: Sequence[str]) -> int:
