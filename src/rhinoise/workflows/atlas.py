@@ -59,7 +59,7 @@ class AtlasRequest:
     """The pictures; None: those that it was trained on."""
     pictures: int = 5000
     """Points at most; of more pictures an even sample."""
-    features: int = 600
+    features: int = 500
     """Pictures at most that the spaces are compared on, with the denoiser's features."""
     method: str = "pca"
     """How points are laid into three dimensions, one of METHODS."""
