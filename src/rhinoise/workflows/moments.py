@@ -107,3 +107,9 @@ def measured_moments(
         }
         for moment in moments
     ]
+
+
+def grown(numbers: Sequence[Mapping[str, Any]], kind: str) -> float:
+    """By how much more often, at the last moment than at the first, neighbours share this kind of label."""
+    first, last = (numbers[i][kind] for i in (0, -1))
+    return last.value - first.value if first and last else -1.0
