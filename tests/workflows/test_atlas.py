@@ -40,7 +40,7 @@ def test_the_page_and_its_numbers(trained: Path, tmp_path: Path) -> None:
     assert numbers["bytes"] == out.stat().st_size
     assert numbers["pictures"] == found.pictures == found.of
     assert [one["space"] for one in numbers["surveys"][:2]] == ["pixels", "latents"]
-    assert len(found.surveys) == 2 + 3 * 3  # three depths at three noise levels
+    assert len(found.surveys) == 2 + 2 * 3  # three depths at two noise levels
     assert all(one.pictures == 12 and CONCEPT in one.purity for one in found.surveys)
     assert 0 < sum(found.kept) <= 1
     assert found.moments[0]["step"] == 0

@@ -17,7 +17,7 @@ from rhinoise.core.errors import ConfigError, RunFolderError, UnknownNameError
 from rhinoise.core.files import write_json, write_text
 from rhinoise.explain.measure.atlas import LEAST, differ, nearest
 from rhinoise.explain.measure.states import depths
-from rhinoise.explain.measure.survey import CONCEPT, GROUP, STYLE, Survey, by_concept, survey
+from rhinoise.explain.measure.survey import STYLE, Survey, by_concept, survey
 from rhinoise.explain.pages.atlas import Cloud, atlas_page
 from rhinoise.explain.pages.atlas_words import distance_table, method_said, moments_said, sentences
 from rhinoise.explain.pages.page import svg
@@ -34,6 +34,7 @@ from rhinoise.workflows.moments import (
     aligned,
     before_training,
     followed,
+    grown,
     kept_moments,
     look_inside,
     measured_moments,
@@ -59,7 +60,7 @@ class AtlasRequest:
     """The pictures; None: those that it was trained on."""
     pictures: int = 5000
     """Points at most; of more pictures an even sample."""
-    features: int = 600
+    features: int = 500
     """Pictures at most that the spaces are compared on, with the denoiser's features."""
     method: str = "pca"
     """How points are laid into three dimensions, one of METHODS."""
@@ -241,7 +242,7 @@ def _forming(
         moments.append(Moment(step=last, rows=rows, features=look_inside(trained.model, x0)))
     labels, origins = known_of(pictures, rows)
     numbers = measured_moments(moments, labels, origins)
-    kind = next(kind for kind in (GROUP, CONCEPT) if kind in labels)
+    kind = max(labels, key=lambda kind: grown(numbers, kind))
     names = [f"step {moment.step:,}" if moment.step else "before training" for moment in moments]
     figure = clouds_figure(list(zip(names, aligned(moments), strict=True)), labels[kind])
     return Forming(figure=figure, caption=moments_said(numbers, len(rows), kind), numbers=numbers)

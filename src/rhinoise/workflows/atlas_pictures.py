@@ -25,7 +25,7 @@ from rhinoise.workflows.atlas_sample import Chosen
 from rhinoise.workflows.events import Event, Progress, Said
 from rhinoise.workflows.pictures import Pictures
 
-ENDS, STEPS = 10, 8
+ENDS, STEPS = 8, 8
 """Pictures that walks go between, and pictures of a walk, both ends included."""
 CHUNK = 32
 """Pictures that are encoded or decoded at a time."""

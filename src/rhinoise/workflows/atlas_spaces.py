@@ -15,7 +15,7 @@ from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.workflows.atlas_sample import Chosen
 from rhinoise.workflows.events import Event, Progress
 
-TIMES = (0.3, 0.5, 0.7)
+TIMES = (0.3, 0.6)
 """Where between clean (0) and noise (1) the denoiser is looked into."""
 NEIGHBOURS = 8
 PIXELS, LATENTS = "pixels", "latents"

@@ -3,6 +3,7 @@
 import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ ACROSS = 32
 COLOURED = 7
 """Labels that get a colour of their own, the most frequent ones; more are not told apart."""
 
+_WORKERS = 2
 INSIDE = 0.98
 """The part of a cloud that is in view at first: a few far pictures must not make all others a dot."""
 
@@ -55,15 +57,16 @@ class Walks:
 
 def sheets(thumbs: Thumbs) -> list[str]:
     """Thumbnails as WebP pictures of at most ACROSS x ACROSS of them, for `src`."""
-    found = []
-    for start in range(0, len(thumbs), ACROSS**2):
-        part = thumbs[start : start + ACROSS**2]
-        rows = -(-len(part) // ACROSS)
-        full = np.full((rows * ACROSS, *part.shape[1:]), 255, np.uint8)
-        full[: len(part)] = part
-        sheet = rearrange(full, "(r c) h w k -> (r h) (c w) k", c=ACROSS)
-        found.append(data_uri(Image.fromarray(sheet)))
-    return found
+    parts = [thumbs[start : start + ACROSS**2] for start in range(0, len(thumbs), ACROSS**2)]
+    with ThreadPoolExecutor(_WORKERS) as pool:  # encoding lets go of the interpreter
+        return list(pool.map(_sheet, parts))
+
+
+def _sheet(thumbs: Thumbs) -> str:
+    rows = -(-len(thumbs) // ACROSS)
+    full = np.full((rows * ACROSS, *thumbs.shape[1:]), 255, np.uint8)
+    full[: len(thumbs)] = thumbs
+    return data_uri(Image.fromarray(rearrange(full, "(r c) h w k -> (r h) (c w) k", c=ACROSS)))
 
 
 def labelled(values: Sequence[str]) -> dict[str, Any]:

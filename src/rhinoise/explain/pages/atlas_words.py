@@ -105,7 +105,7 @@ def moments_said(numbers: Sequence[dict[str, Any]], pictures: int, kind: str) ->
     first, last = (numbers[i][kind] for i in (0, -1))
     said = (
         f"The same {pictures} pictures in the middle of the denoiser, each time turned to lie as at the end; "
-        "two of three axes are drawn."
+        f"two of three axes are drawn, coloured by {kind}, which the training sorted most."
     )
     if first is None:
         return said

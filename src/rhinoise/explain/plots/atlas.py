@@ -79,6 +79,10 @@ def clouds_figure(
     ]
     if marks:
         figure.legend(
-            handles=marks, loc="outside lower center", ncols=min(3, len(marks)), frameon=False, fontsize=TEXT
+            handles=marks,
+            loc="outside lower center",
+            ncols=min(columns, len(marks)),
+            frameon=False,
+            fontsize=TEXT,
         )
     return figure
