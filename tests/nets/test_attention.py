@@ -133,14 +133,11 @@ def test_of_a_batch_the_first_can_be_recorded_alone(name: str) -> None:
 def test_hand_made_queries_and_keys_have_the_closed_form() -> None:
     """Keys of 0 and log 3 (times sqrt d): shares of 1 : 3, and with the second masked, of 1 : 0."""
     layer = Attention(4, 4, heads=1, bias=False)
-    for linear in (layer.query, layer.key):
-        linear.weight.copy_(torch.eye(4))
-    x = torch.tensor([[[1.0, 0, 0, 0], [0, 1.0, 0, 0]]])
-    context = torch.zeros(1, 2, 4)
-    context[0, 1, 0] = 2 * torch.tensor(3.0).log()
+    query, key = torch.eye(4)[None, :2], torch.zeros(1, 2, 4)
+    key[0, 1, 0] = 2 * torch.tensor(3.0).log()
     expected = torch.tensor([[[[0.25, 0.75], [0.5, 0.5]]]])
-    torch.testing.assert_close(layer.shares(x, context), expected)
-    masked = layer.shares(x, context, torch.tensor([[True, False]]))
+    torch.testing.assert_close(layer.shares(query, key, None), expected)
+    masked = layer.shares(query, key, torch.tensor([[True, False]]))
     torch.testing.assert_close(masked, torch.tensor([[[[1.0, 0], [1.0, 0]]]]))
 
 
@@ -156,8 +153,9 @@ def test_in_context_the_shares_are_those_of_the_turned_tokens() -> None:
     layer = SelfAttention(16, heads=2)
     x, table = torch.randn(2, 12, 16), rotary_table(3, 3, 3, 8, torch.device("cpu"), torch.float32)
     mask = torch.arange(12)[None] < torch.tensor([[12], [10]])
-    values = layer.query_key_value(x).view(2, 12, 3, 2, 8)[:, :, 2].transpose(1, 2)
-    mixed = (layer.shares(x, table, mask) @ values).transpose(1, 2).flatten(2)
+    packed = layer.query_key_value(x)
+    values = packed.view(2, 12, 3, 2, 8)[:, :, 2].transpose(1, 2)
+    mixed = (layer.shares(packed, table, mask) @ values).transpose(1, 2).flatten(2)
     torch.testing.assert_close(layer.out(mixed), layer(x, table, mask))
 
 

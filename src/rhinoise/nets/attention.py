@@ -1,11 +1,10 @@
 """What a network looks at while it answers: its attention to the words, recorded from outside.
 
-Hooks see what each block is given and work out its shares once more, in float32, from the same queries and
-keys. The answer stays the same to the bit, and a network that nobody records does nothing that it did not
-do before.
+Hooks take the queries and keys that each block makes, and work out its shares once more, in float32. The
+answer stays the same to the bit, and a network that nobody records does nothing that it did not do before.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -60,16 +59,18 @@ def recorded(network: Network, count: int | None = None) -> Iterator[list[Look]]
         assert isinstance(text, TextEmbedding)
         given[:] = [((x.shape[2], x.shape[3]), text.tokens.shape[1])]
 
-    def look(name: str, module: Attention | SelfAttention, inputs: tuple[Any, ...]) -> None:
+    def look(
+        name: str, module: Attention | SelfAttention, inputs: tuple[Any, ...], made: list[Tensor]
+    ) -> None:
         (size, words), *_ = given
-        x, context, mask = (*inputs, None)[:3]
+        _, context, mask = (*inputs, None)[:3]
+        shares_of: Callable[..., Tensor] = module.shares
         within = isinstance(module, SelfAttention)
+        turns = (context,) if within else ()  # in context it is the table that turns the tokens
         with torch.no_grad():
-            shares = module.shares(
-                x[:count],
-                context if within else context[:count],  # in context it is the table of turns
-                None if mask is None else mask[:count],
-            ).mean(1)  # the heads'
+            first = [answer[:count] for answer in made]
+            shares = shares_of(*first, *turns, None if mask is None else mask[:count]).mean(1)  # the heads'
+        made.clear()
         # In context the text's tokens come last, and look at things themselves.
         pictures = shares.shape[1] - words if within else shares.shape[1]
         height, width = grid(size, pictures)
@@ -79,8 +80,15 @@ def recorded(network: Network, count: int | None = None) -> Iterator[list[Look]]
     assert isinstance(network, nn.Module)
     hooks = [network.register_forward_pre_hook(enter)]
     for name, module in blocks.items():
+        made: list[Tensor] = []
+        hooks += [
+            layer.register_forward_hook(lambda _, __, answer, made=made: made.append(answer))
+            for layer in module.lookers
+        ]
         hooks.append(
-            module.register_forward_pre_hook(lambda module, inputs, name=name: look(name, module, inputs))
+            module.register_forward_hook(
+                lambda module, inputs, _, name=name, made=made: look(name, module, inputs, made)
+            )
         )
     try:
         yield looks

@@ -252,14 +252,16 @@ class Attention(nn.Module):
         q, k, v = map(self._by_head, (self.query(x), self.key(context), self.value(context)))
         return self.out(rearrange(attention(q, k, v, mask), "b n l d -> b l (n d)"))
 
+    @property
+    def lookers(self) -> tuple[nn.Module, ...]:
+        """The layers whose answers `shares` is made of."""
+        return self.query, self.key
+
     def shares(
-        self,
-        x: Float[Tensor, "b l d"],
-        context: Float[Tensor, "b m c"],
-        mask: Bool[Tensor, "b m"] | None = None,
+        self, query: Float[Tensor, "b l d"], key: Float[Tensor, "b m d"], mask: Bool[Tensor, "b m"] | None
     ) -> Float[Tensor, "b n l m"]:
         """How each token divides its attention over the context, head by head, in float32."""
-        return attention_shares(self._by_head(self.query(x)), self._by_head(self.key(context)), mask)
+        return attention_shares(self._by_head(query), self._by_head(key), mask)
 
     def _by_head(self, x: Float[Tensor, "b l d"]) -> Float[Tensor, "b n l e"]:
         return rearrange(x, "b l (n e) -> b n l e", n=self.heads)

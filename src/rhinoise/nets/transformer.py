@@ -106,11 +106,16 @@ class SelfAttention(nn.Module):
         """What each token sees; `mask` tells which count."""
         return self.out(turned_attention(self.query_key_value(x), self.norm.weight, table, mask, self.heads))
 
+    @property
+    def lookers(self) -> tuple[nn.Module, ...]:
+        """The layers whose answers `shares` is made of."""
+        return (self.query_key_value,)
+
     def shares(
-        self, x: Float[Tensor, "b l d"], table: Float[Tensor, "2 l e"], mask: Bool[Tensor, "b l"] | None
+        self, packed: Float[Tensor, "b l w3"], table: Float[Tensor, "2 l e"], mask: Bool[Tensor, "b l"] | None
     ) -> Float[Tensor, "b n l l"]:
         """How each token divides its attention over all of them, head by head, in float32."""
-        q, k, _ = turned(self.query_key_value(x), self.norm.weight, table, self.heads)
+        q, k, _ = turned(packed, self.norm.weight, table, self.heads)
         return attention_shares(q, k, mask)
 
 
