@@ -36,10 +36,16 @@ class Drawing:
     filled: bool = True
     size: int | None = None
     notes: dict[str, Any] = field(default_factory=dict)
+    parts: dict[str, Circle] = field(default_factory=dict)
 
 
 DRAWING = Drawing(
-    name="sun", shape=Circle(radius=2.5), frame=Square(side=4.0), widths=(1.0, 2.0), notes={"by": "me"}
+    name="sun",
+    shape=Circle(radius=2.5),
+    frame=Square(side=4.0),
+    widths=(1.0, 2.0),
+    notes={"by": "me"},
+    parts={"eye": Circle(radius=0.5)},
 )
 
 

@@ -123,7 +123,8 @@ def _read(hint: Any, data: Any, where: str) -> Any:
             raise ConfigError(f"{where} should have {len(items)} values, not {len(data)}")
         return tuple(_read(item, value, where) for item, value in zip(items, data, strict=True))
     if origin is dict or hint is dict:
-        return dict(data)
+        values = options[1] if options else Any
+        return {name: _read(values, value, f"{where}.{name}") for name, value in data.items()}
     if dataclasses.is_dataclass(hint):
         return _read_dataclass(hint, data, where)
     if hint is float and isinstance(data, int) and not isinstance(data, bool):
