@@ -8,7 +8,7 @@ FEW = 500
 DIM = 26.0
 """PSNR in dB: below it an autoencoder's pictures look blurred beside the originals."""
 STILL_FALLING, RISEN, APART = 0.02, 0.01, 1.25
-"""Part that the held-out loss fell by between two looks; part that it rose by; held-out over training loss."""
+"""Parts that the held-out loss fell by between two looks, and rose by; held-out over training loss."""
 SKIPPED, ALIKE, ONE_WORD = 0.02, 0.1, 0.5
 """Parts of the pictures."""
 COPIED = 2.0
@@ -47,8 +47,6 @@ class Found:
     retrieval: tuple[float, int] | None = None
     """How often the picture drawn for a held-out caption is nearest to its own, among how many."""
     scored: bool = False
-    trained_here: bool = True
-    """Whether this is a run; a model folder cannot be gone on with."""
     commands: Mapping[str, str] = field(default_factory=dict)
     """Name => a command, ready to be typed."""
 
@@ -120,9 +118,9 @@ RULES: dict[str, Rule] = {
     "risen": Rule(
         lambda run: _risen(run) > RISEN,
         lambda run: (
-            f"On unseen pictures the loss was lowest at step {_best(run)[0]:,} ({_best(run)[1]:.3f}) and rose "
-            f"to {run.looks[-1][1]:.3f}: from there on the model learnt by heart. Train for a shorter time, "
-            "or add pictures."
+            f"On unseen pictures the loss was lowest at step {_best(run)[0]:,} ({_best(run)[1]:.3f}) and "
+            f"rose to {run.looks[-1][1]:.3f}: from there on the model learnt by heart. Train for a "
+            "shorter time, or add pictures."
         ),
         "shorter",
     ),
@@ -138,9 +136,9 @@ RULES: dict[str, Rule] = {
     "apart": Rule(
         lambda run: run.losses is not None and run.losses[1] > APART * run.losses[0],
         lambda run: (
-            f"The loss is {_losses(run)[0]:.3f} on pictures that it has learnt from and {_losses(run)[1]:.3f} "
-            f"on others, {_losses(run)[1] / _losses(run)[0] - 1:.0%} more: it knows its own pictures better "
-            f"than what they have in common{_seen(run)}. Add pictures."
+            f"The loss is {_losses(run)[0]:.3f} on pictures that it has learnt from and "
+            f"{_losses(run)[1]:.3f} on others, {_losses(run)[1] / _losses(run)[0] - 1:.0%} more: it "
+            f"knows its own pictures better than what they have in common{_seen(run)}. Add pictures."
         ),
         "inspect",
     ),

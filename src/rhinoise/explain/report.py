@@ -160,10 +160,10 @@ class Book:
 def pictures(images: Images, texts: Sequence[str]) -> list[dict[str, str]]:
     """Pictures in [-1, 1] as a gallery takes them, with a line under each."""
     images = images.float().cpu()
-    exact = images.shape[-1] <= SHOWN
-    if not exact:
-        images = F.interpolate(images, (SHOWN, SHOWN), mode="bilinear", antialias=True)
-    small = images.shape[-1] <= SHOWN // 2  # lossless is small there, and fine lines stay
+    high, wide = images.shape[2:]
+    if high > SHOWN:
+        images = F.interpolate(images, (SHOWN, round(wide * SHOWN / high)), mode="bilinear", antialias=True)
+    small = high <= SHOWN // 2  # there lossless is small enough, and fine lines stay
     return [
         {"uri": data_uri(image, lossless=small), "text": text}
         for image, text in zip(to_pil(images.clamp(-1, 1)), texts, strict=True)

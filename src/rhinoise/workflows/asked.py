@@ -88,7 +88,7 @@ class Subject:
 def subject(
     model: LatentDiffusion, pictures: Pictures, prompt: str | None, latents_key: str | None, seed: int
 ) -> Subject:
-    """With a prompt of its own: the caption of the most words among those it has not seen, of WORDY at most."""
+    """With a prompt of its own: of the captions that it has not seen the longest, of WORDY words at most."""
     some = spread(pictures.judged, MEASURED)
     captions = pictures.first_captions(some)
     counts = [len(caption.split()) for caption in captions]

@@ -112,7 +112,7 @@ def _page(out: Path | None, known: Kept) -> Path:
 
 
 def _asked(known: Kept, request: ReportRequest) -> Generator[Event, None, dict[str, Any]]:
-    """Chapter => its record, or a sentence; and the pictures to show under "sheet", the seconds under "laps"."""
+    """Chapter => its record, or a sentence; "sheet": pictures to show; "laps": seconds."""
     from rhinoise.workflows.asked import QUESTIONS, answered, subject
     from rhinoise.workflows.paths import open_model
     from rhinoise.workflows.pictures import read_pictures, spread
@@ -149,7 +149,7 @@ def _asked(known: Kept, request: ReportRequest) -> Generator[Event, None, dict[s
 def _why_not(known: Kept, data: str | None) -> str:
     """Why the model cannot be asked, or nothing."""
     if not known.has_model:
-        return "This is left out: the run has no model yet. The first is kept at a fifth of the denoiser’s training."
+        return "This is left out: the run has no model yet; the first comes after a fifth of the denoiser."
     if known.recipe is None:
         return (
             "This is left out: the model does not say how its pictures were prepared, as it was not trained "
@@ -353,7 +353,6 @@ def _found(
         replicas=_copies(known, drawn),
         retrieval=(retrieval["top1"], retrieval["among"]) if retrieval else None,
         scored=bool(known.scores),
-        trained_here=known.is_run,
         commands=commands,
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
 from matplotlib.figure import Figure
 
 from rhinoise.core.shapes import Images
@@ -29,6 +30,9 @@ from rhinoise.explain.report import (
     left_out,
     pictures,
 )
+
+STRIP = "6rem"
+"""How wide a picture of a strip is, in CSS."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +116,8 @@ def _fidelity(score: Mapping[str, float]) -> str:
     )
     wrong = 255 * 10 ** (-psnr / 20)
     return (
-        f"On {score['pictures']} pictures what came back is {psnr:.1f} dB from the original: a colour is wrong "
-        f"by about {wrong:.0f} of 255, so that it {looks}."
+        f"On {score['pictures']} pictures what came back is {psnr:.1f} dB from the original: a colour is "
+        f"wrong by about {wrong:.0f} of 255, so that it {looks}."
     )
 
 
@@ -145,9 +149,9 @@ def forward_chapter(found: Strip | str) -> Chapter:
     labels = [_noise(value) for value in found.snr_db]
     blocks: list[Block] = [
         Heading("In pixels"),
-        Gallery(pictures(found.pixels, labels), f"“{found.caption}”, and noise until it is gone.", "6rem"),
+        Gallery(pictures(found.pixels, labels), f"“{found.caption}”, and noise until it is gone.", STRIP),
         Heading("In latents, shown as pictures"),
-        Gallery(pictures(found.latents, labels), _longer(found.half_gone), "6rem"),
+        Gallery(pictures(found.latents, labels), _longer(found.half_gone), STRIP),
     ]
     numbers = {
         "caption": found.caption,
@@ -217,16 +221,16 @@ def film_chapter(found: Filmed | str, command: str) -> Chapter:
         Sheet(
             found.moving,
             f"a film of “{found.prompt}” being drawn",
-            "The film: at the left what it sees, in the middle what it expects, at the right where the caption "
-            "changes that (blue).",
+            "The film: at the left what it sees, in the middle what it expects, at the right where the "
+            "caption changes that (blue).",
             film=True,
         ),
-        Gallery(pictures(film.noisy[kept], labels), "What it saw.", "6rem"),
+        Gallery(pictures(film.noisy[kept], labels), "What it saw.", STRIP),
         Gallery(
             pictures(film.expected[kept], labels),
-            f"What it expected at these steps, for “{found.prompt}”. Of {film.total} steps {settled} came so "
-            "near to the end that they hardly changed any more: first where things are, last the details.",
-            "6rem",
+            f"What it expected at these steps, for “{found.prompt}”. Of {film.total} steps {settled} came "
+            "so near to the end that they hardly changed any more: first where things are, last the details.",
+            STRIP,
         ),
         Gallery(pictures(film.last, [found.prompt]), "The end.", "9rem"),
         Words("To see it for other words:"),
@@ -269,8 +273,8 @@ def variance_chapter(found: Varied | str, command: str) -> Chapter:
     """How far what comes back is from the picture, and from each other."""
     title, about = (
         "Almost never the same again",
-        "A picture is noised part of the way and brought back, several times, each time with other noise. The "
-        "more noise, the more the model must make up.",
+        "A picture is noised part of the way and brought back, several times, each time with other noise. "
+        "The more noise, the more the model must make up.",
     )
     if isinstance(found, str):
         return left_out("variance", title, about, found)
@@ -286,13 +290,13 @@ def variance_chapter(found: Varied | str, command: str) -> Chapter:
         gallery = [
             one for image, label in zip(shown, labels, strict=True) for one in pictures(image, [label])
         ]
-        blocks.append(Gallery(gallery, f"Brought back {name}.", "6rem"))
+        blocks.append(Gallery(gallery, f"Brought back {name}.", STRIP))
+    same = f"{exact or 'none'} {'is' if exact == 1 else 'are'} the same to the last dot"
     said = (
-        f"Of {len(results)} pictures that came back {exact or 'none'} {'is' if exact == 1 else 'are'} the same to "
-        f"the last dot. Noised to {first.strength:.0%} they are {first.mean_to_original:.0f} of 255 away from "
-        f"the picture and {first.to_each_other:.0f} from each other; from {last.strength:.0%}, where nothing "
-        f"of it is left, {last.mean_to_original:.0f} and {last.to_each_other:.0f}. The autoencoder alone "
-        f"accounts for {found.floor:.0f}."
+        f"Of {len(results)} pictures that came back {same}. Noised to {first.strength:.0%} they are "
+        f"{first.mean_to_original:.0f} of 255 away from the picture and {first.to_each_other:.0f} from each "
+        f"other; from {last.strength:.0%}, where nothing of it is left, {last.mean_to_original:.0f} and "
+        f"{last.to_each_other:.0f}. The autoencoder alone accounts for {found.floor:.0f}."
     )
     blocks.append(Drawing(svg(curve_figure(found.found, found.floor)), said))
     blocks += [Words("The same for a picture of yours:"), Command(command)]
@@ -433,8 +437,8 @@ def replicas_chapter(found: Checked | str, measured: Sequence[Sequence[str]], co
     """Drawn, and nearest; `measured` are the rows that `rhinoise evaluate` found of many more pictures."""
     title, about = (
         "Does it draw, or does it copy?",
-        "A model may give back its training pictures instead of drawing. So each picture is compared with all "
-        "of them. A ratio near 0 is a copy; near 1, the nearest picture is no nearer than many others.",
+        "A model may give back its training pictures instead of drawing. So each picture is compared with "
+        "all of them. A ratio near 0 is a copy; near 1, the nearest picture is no nearer than many others.",
     )
     blocks: list[Block] = []
     numbers: dict[str, Any] = {}
@@ -443,23 +447,25 @@ def replicas_chapter(found: Checked | str, measured: Sequence[Sequence[str]], co
         numbers["left out"] = found
     else:
         labels = [label or "not judged" for label in found.labels]
-        pairs = []
-        for i, prompt in enumerate(found.prompts):
-            told = "learnt" if found.learnt[i] else "not learnt"
-            pairs += pictures(found.drawn[i : i + 1], [f"drawn: {prompt} ({told})"])
-            pairs += pictures(found.nearest[i : i + 1], [f"nearest: {labels[i]}, {found.ratios[i]:.2f}"])
+        texts = [
+            f"{prompt} ({'learnt' if learnt else 'not learnt'}): {label}, ratio {ratio:.2f}"
+            for prompt, learnt, label, ratio in zip(
+                found.prompts, found.learnt, labels, found.ratios, strict=True
+            )
+        ]
+        pairs = pictures(torch.cat([found.drawn.cpu(), found.nearest.cpu()], dim=3), texts)
         count = len(found.prompts)
         copies = sum(label == "replica" for label in found.labels)
         told = (
-            f"{copies or 'None'} of these {count} {'is a copy' if copies == 1 else 'are copies'} by this measure."
+            f"By this measure {copies or 'none'} of these {count} is a copy."
             if any(found.labels)
             else f"The lowest ratio of these {count} is {min(found.ratios):.2f}."
         )
         blocks.append(
             Gallery(
                 pairs,
-                f"Each drawn picture, and right of it the nearest of all it learnt from. {told}",
-                "6rem",
+                f"Left what it drew, right the nearest of all pictures that it learnt from. {told}",
+                "12rem",
             )
         )
         worth = found.worth[0].upper() + found.worth[1:]

@@ -237,11 +237,11 @@ def plan_chapter(plan: Plan) -> Chapter:
 def _cost(plan: Plan) -> str:
     longest = max(plan.stages, key=lambda stage: stage.seconds)
     total = plan.seconds or sum(stage.seconds for stage in plan.stages)
-    budget = f" of the {plan.minutes:g} minutes that it was given" if plan.minutes else ""
+    budget = f", where {plan.minutes:g} minutes were asked for" if plan.minutes else ""
     ending = "" if plan.finished else " It was stopped before its end; the same command goes on from there."
     return (
         f"It took {_minutes(total)}{budget}. Most of that, {_minutes(longest.seconds)}, went to the stage "
-        f"“{longest.name}”, which looked at {longest.pictures:,} pictures, many of them again and again.{ending}"
+        f"“{longest.name}”, which looked at {longest.pictures:,} pictures, many again and again.{ending}"
     )
 
 
@@ -352,8 +352,8 @@ def _alike(learnt: float, held_out: float) -> str:
     )
     return (
         f"Measured in the same way at the end, the loss is {learnt:.3f} on pictures that it has learnt from "
-        f"and {held_out:.3f} on others, {abs(more):.0%} {'more' if more >= 0 else 'less'}: {verdict}. (The blue "
-        "curve is no comparison: it mixes noise levels in another way, and hides some captions.)"
+        f"and {held_out:.3f} on others, {abs(more):.0%} {'more' if more >= 0 else 'less'}: {verdict}. (The "
+        "blue curve is no comparison: it mixes noise levels in another way, and hides some captions.)"
     )
 
 
@@ -369,10 +369,10 @@ class Sample:
 
 
 def samples_chapter(samples: Sequence[Sample], few_steps: tuple[str, int] | None) -> Chapter:
-    """The same captions, drawn again and again; `few_steps`: a sheet of the distilled model, and its steps."""
+    """The same captions, drawn again and again; `few_steps`: a sheet of the quick model, and its steps."""
     about = (
         "The same captions, drawn at several moments of the training and always from the same noise, so that "
-        "every difference is what was learnt in between. In the upper row are captions that were learnt from, "
+        "every difference is what was learnt in between. In the upper row are captions that were learnt, "
         "in the lower row captions that were not."
     )
     if not samples:
@@ -387,8 +387,8 @@ def samples_chapter(samples: Sequence[Sample], few_steps: tuple[str, int] | None
                 few_steps[0],
                 "pictures of the model for few steps beside the model's",
                 f"A second model was made from it, which draws in {few_steps[1]} steps. From above: what the "
-                "model draws in its own time, what it draws when it is hurried, and what the second one makes "
-                "of the same noise as quickly.",
+                "model draws in its own time, what it draws when it is hurried, and what the second one "
+                "makes of the same noise as quickly.",
             )
         )
     return Chapter(
@@ -446,8 +446,8 @@ def _scored(found: Mapping[str, Any]) -> list[str]:
         drawn, real, noise = (likeness[name]["kernel"] for name in ("drawn", "real", "noise"))
         said.append(
             f"How far what it draws is from real pictures, as a set: {drawn['mean']:.3f} ± "
-            f"{drawn['error']:.3f}. Other real pictures get {real['mean']:.3f} ± {real['error']:.3f} (so near "
-            f"nothing can tell them apart), pure noise {noise['mean']:.3f} ± {noise['error']:.3f}."
+            f"{drawn['error']:.3f}. Other real pictures get {real['mean']:.3f} ± {real['error']:.3f} (so "
+            f"near nothing can tell them apart), pure noise {noise['mean']:.3f} ± {noise['error']:.3f}."
         )
     retrieval = (found.get("features") or {}).get("retrieval")
     if retrieval:
