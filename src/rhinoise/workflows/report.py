@@ -391,7 +391,7 @@ def _commands(known: Kept) -> dict[str, str]:
     said["inspect"] = f"rhinoise inspect {source} --size {recipe.size} --out inspected"
     said["from"] = f"rhinoise train {source} --from bundled --out {shlex.quote(f'{known.place}-from')}"
     said["again"] = _train(known, recipe, "")
-    said["longer"] = _train(known, _budget(recipe, 2), "-longer")
+    said["longer"] = _train(known, _budget(recipe, 2.0), "-longer")
     said["shorter"] = _train(known, _budget(recipe, 0.5), "-shorter")
     shares, pictures_ = recipe.shares, known.facts.get("pictures", 0) + known.facts.get("held_out", 0)
     more = min(SHARE * shares.autoencoder, shares.denoiser / 2)

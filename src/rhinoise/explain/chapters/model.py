@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from rhinoise.core.shapes import Images
 from rhinoise.explain.measure.film import Film
@@ -259,10 +261,10 @@ def _evenly(total: int, count: int) -> list[int]:
 class Varied:
     """One picture, noised and brought back several times at several strengths."""
 
-    original: Images
-    survived: Images
+    original: Float[Tensor, "1 3 H W"]
+    survived: Float[Tensor, "1 3 H W"]
     """What the autoencoder alone leaves of it."""
-    results: Mapping[float, Images]
+    results: Mapping[float, Float[Tensor, "t 3 H W"]]
     """Strength => what came back."""
     found: Sequence[Variance]
     floor: float
@@ -361,12 +363,12 @@ class Attended:
     """Where the model looked for each word of a prompt, and what it draws without the word."""
 
     prompt: str
-    image: Images
+    image: Float[Tensor, "1 3 H W"]
     words: Sequence[str]
-    overlays: Images
+    overlays: Float[Tensor, "k 3 H W"]
     shares: Sequence[float]
     """Of all the attention, of each word."""
-    without: Images
+    without: Float[Tensor, "k 3 H W"]
     changes: Sequence[float]
     """How far the picture without the word is from the picture: root mean square, of 255."""
     other: float
