@@ -8,7 +8,7 @@ import math
 import shlex
 import time
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -141,6 +141,7 @@ def _asked(known: Kept, request: ReportRequest) -> Generator[Event, None, dict[s
     rows = spread(learnt.train, SHEET)
     captions = learnt.first_captions(rows)
     answers["sheet"] = pictures(learnt.prepared.images(rows.tolist()), captions)
+    answers["licences"] = [asdict(licence) for licence in learnt.prepared.dataset.licences]
     answers["counts"] = len(learnt.train), len(learnt.held_out)
     answers["laps"] = laps
     return answers
@@ -176,7 +177,7 @@ def _book(known: Kept, answers: Mapping[str, Any] | None) -> Book:
         learnt=learnt,
         held_out=held_out,
         skipped=known.skipped,
-        licences=licences_of(known.facts),
+        licences=licences_of(known.facts) or found.get("licences", []),
         started_from=_started(known),
         sheet=found.get("sheet", ()),
         report=None if isinstance(found.get("data"), str) else found.get("data"),
@@ -352,7 +353,7 @@ def _found(
         losses=losses,
         replicas=_copies(known, drawn),
         retrieval=(retrieval["top1"], retrieval["among"]) if retrieval else None,
-        scored=bool(known.scores),
+        scored=bool(kept_tables(known.scores)),
         commands=commands,
     )
 
