@@ -229,3 +229,24 @@ def atlas(
             )
         )
     )
+
+
+@verb(PANEL, "report runs/emoji")
+def report(
+    run: Annotated[
+        str, typer.Argument(help="A run, finished or not, a model folder, or bundled.", metavar="RUN")
+    ],
+    out: Annotated[Path | None, typer.Option(help="The page; report.html in the run when not given.")] = None,
+    data: Data = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="What is drawn step by step; one of its captions when not given.")
+    ] = None,
+    seed: Seed = 0,
+    precision: Precision = "auto",
+) -> None:
+    """Write the lab book of a run: a page for everybody, from its pictures to what to try next."""
+    from rhinoise.cli.render import show
+    from rhinoise.workflows.report import ReportRequest
+    from rhinoise.workflows.report import report as work
+
+    show(work(ReportRequest(run=run, out=out, data=data, prompt=prompt, seed=seed, precision=precision)))

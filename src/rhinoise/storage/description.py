@@ -71,8 +71,7 @@ class Description:
     @property
     def licences(self) -> list[dict[str, str]]:
         """Of the pictures it was trained on, those of the model that it started from included."""
-        found = [licence for data in self._data() for licence in data.get("licences", [])]
-        return list({licence["work"]: licence for licence in found}.values())
+        return licences_of(self.facts)
 
     @property
     def licence(self) -> str | None:
@@ -85,8 +84,7 @@ class Description:
         return [data["name"] for data in self._data() if not data.get("licences")]
 
     def _data(self) -> list[dict[str, Any]]:
-        started = self.facts.get("started_from") or {}
-        return [data for data in (self.facts.get("data"), started.get("data")) if data]
+        return _data_of(self.facts)
 
     def rows(self) -> Iterator[tuple[str, str]]:
         """For people."""
@@ -110,6 +108,18 @@ class Description:
             yield "pictures", f"{licence['work']}, by {licence['holder']}: {licence['name']}"
         yield "licence", self.licence or "not known: that of its pictures, and whoever trained it, decide"
         yield "opens in", self.opened_by
+
+
+def licences_of(facts: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Of all the pictures behind a model that says these facts, each work once."""
+    found = [licence for data in _data_of(facts) for licence in data.get("licences", [])]
+    return list({licence["work"]: licence for licence in found}.values())
+
+
+def _data_of(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What it was trained on, and the model that it started from."""
+    started = facts.get("started_from") or {}
+    return [data for data in (facts.get("data"), started.get("data")) if data]
 
 
 def describe(folder: Path) -> Description:

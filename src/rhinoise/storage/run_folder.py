@@ -5,6 +5,7 @@ plan.json    steps per stage, once they are decided    skipped.csv  pictures lef
 samples/     pictures drawn along the way              state/       checkpoints and finished stages
 model/       the model so far, then the model          lock         held while a training is at work
 few_steps/   a model distilled from it, where asked for
+report.html  the lab book, and its numbers as report.json
 """
 
 import csv

@@ -61,8 +61,8 @@ def inspect(request: InspectRequest) -> Generator[Event, None, DataReport]:
     dataset = open_dataset(request.source, captions=request.captions, caption_lines=request.caption_lines)
     preparation = Preparation(size=request.size, fit=_fit(request.fit), background=request.background)
     prepared = yield from prepared_pictures(dataset, preparation)
-    looks = yield from _looks(prepared)
-    tokens, context = _tokens(prepared, request.size)
+    looks = yield from look_at(prepared)
+    tokens, context = token_lengths(prepared, request.size)
     seen = examine(prepared, looks, tokens, context)
     found = report(seen)
     if out is not None:
@@ -88,7 +88,8 @@ def _fit(name: str) -> Fit:
     raise UnknownNameError("fit", name, get_args(Fit))
 
 
-def _looks(prepared: Prepared) -> Generator[Event, None, Looks]:
+def look_at(prepared: Prepared) -> Generator[Event, None, Looks]:
+    """What is to be compared of every picture."""
     work = looking(prepared.array)
     while True:
         try:
@@ -98,7 +99,7 @@ def _looks(prepared: Prepared) -> Generator[Event, None, Looks]:
         yield Progress(stage="duplicates", done=seen.done, total=seen.total, unit="picture")
 
 
-def _tokens(prepared: Prepared, size: int) -> tuple[dict[str, int], int]:
+def token_lengths(prepared: Prepared, size: int) -> tuple[dict[str, int], int]:
     """Every caption's length in tokens, learnt as the default recipe learns them, and what it reads."""
     config = RECIPES[DEFAULT_RECIPE](size).text
     assert isinstance(config, TextConfig)

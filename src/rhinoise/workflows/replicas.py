@@ -193,6 +193,15 @@ def open_checker(model: LatentDiffusion, pictures: Pictures, space: Space) -> Ge
         ),
         features_view(space),
     )
+    checker = yield from checker_of(model, pictures, views)
+    yield Said(worth(checker.meter.calibration))
+    return checker
+
+
+def checker_of(
+    model: LatentDiffusion, pictures: Pictures, views: tuple[View, ...]
+) -> Generator[Event, None, Checker]:
+    """The meter of these views, calibrated on the pictures that are held out."""
     if model.facts.get("started_from"):
         yield Said("the model began as another one, whose training pictures are not looked at here")
     rows = distinct(pictures, pictures.train)
@@ -203,7 +212,6 @@ def open_checker(model: LatentDiffusion, pictures: Pictures, space: Space) -> Ge
     scores = yield from _scores(views, indexes, pictures, rows, np.concatenate([first, second]))
     calibration = calibrated(scores[: len(first)], scores[len(first) :])
     meter = Meter(views=views, indexes=indexes, calibration=calibration)
-    yield Said(worth(calibration))
     return Checker(meter=meter, pictures=pictures, rows=rows)
 
 

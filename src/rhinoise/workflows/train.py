@@ -19,6 +19,7 @@ from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Said
 from rhinoise.workflows.pictures import read_pictures
 from rhinoise.workflows.plan import check_losses, check_prediction, check_shapes
+from rhinoise.workflows.report import short_report
 from rhinoise.workflows.scratch import from_scratch
 from rhinoise.workflows.stages import Clock
 from rhinoise.workflows.start import located, open_start
@@ -66,3 +67,4 @@ def train(request: TrainRequest) -> Generator[Event, None, None]:
         run.write_skipped([(item.name, item.reason) for item in pictures.prepared.dataset.skipped])
         training = Training(run, clock, recipe, pictures, autoencoder, network, start)
         yield from from_scratch(training) if start is None else adapt(training)
+        yield from short_report(run)

@@ -13,14 +13,14 @@ from rhinoise.explain.plots.style import BLUE, ORANGE, TEXT, dress, new_figure
 SMOOTHED = 0.01
 """The part of a training over which its loss is averaged."""
 
-_LOSSES = {
+LOSSES = {
     "autoencoder": "loss (weighted sum of its parts)",
     "text": "contrastive loss (nats)",
     "denoiser": "mean squared error (latent variance 1)",
     "low-rank": "mean squared error (latent variance 1)",
 }
 """Stage => what its loss is."""
-_HELD_OUT = {"denoiser": "held out", "low-rank": "low-rank held out"}
+HELD_OUT_OF = {"denoiser": "held out", "low-rank": "low-rank held out"}
 """Stage => what the log calls its looks at held-out pictures."""
 
 
@@ -30,7 +30,7 @@ def loss_figure(entries: Sequence[Mapping[str, Any]]) -> Figure:
     `entries` are the records of log.jsonl: `stage` and `step`, with `losses` for a step of training, with
     `loss` for a look at held-out pictures.
     """
-    stages = [stage for stage in _LOSSES if any(entry["stage"] == stage for entry in entries)]
+    stages = [stage for stage in LOSSES if any(entry["stage"] == stage for entry in entries)]
     figure = new_figure(4.4 * max(1, len(stages)), 3.4)
     for axes, stage in zip(figure.subplots(1, max(1, len(stages)), squeeze=False)[0], stages, strict=False):
         steps, losses = _curve(entries, stage)
@@ -38,7 +38,7 @@ def loss_figure(entries: Sequence[Mapping[str, Any]]) -> Figure:
         axes.plot(steps, losses, color=BLUE, alpha=0.2, linewidth=0.7)
         axes.plot(steps, smooth, color=BLUE, linewidth=1.8, label="training, smoothed")
         tops = [smooth[len(smooth) // 20 :].max()]
-        looks = [entry for entry in entries if entry["stage"] == _HELD_OUT.get(stage)]
+        looks = [entry for entry in entries if entry["stage"] == HELD_OUT_OF.get(stage)]
         if looks:
             values = [entry["loss"] for entry in looks]
             axes.plot(
@@ -51,7 +51,7 @@ def loss_figure(entries: Sequence[Mapping[str, Any]]) -> Figure:
             )
             axes.legend(frameon=False, fontsize=TEXT)
             tops.append(max(values))
-        dress(axes, stage, "step", _LOSSES[stage])
+        dress(axes, stage, "step", LOSSES[stage])
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.set_ylim(0, 1.15 * max(tops))
     return figure

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from rhinoise.core.shapes import Images
 from rhinoise.explain.measure.variance import VISIBLE, Variance, as_grey, deviation
 from rhinoise.explain.plots.pictures import number, picture_rows, shown
-from rhinoise.explain.plots.style import BLUE, GREY, ORANGE, TEXT, dress
+from rhinoise.explain.plots.style import BLUE, GREY, ORANGE, TEXT, dress, new_figure
 
 ROOM, FOOT, SIDE = 3.6, 0.7, 0.9
 """Inches below the pictures for the curve: in all, under it for its labels, and beside it."""
@@ -57,6 +58,28 @@ def variance_figure(
         for start in (0.0, half)
     )
     strengths = [one.strength for one in found]
+    _distances(axes, found, floor)
+    share.plot(strengths, [100 * one.varying for one in found], "o-", color="black")
+    dress(
+        share,
+        f"Pixels that vary by more than {VISIBLE} of 255",
+        "strength (how far the picture was noised)",
+        "share of all pixels (%)",
+    )
+    share.set(xlim=(0, 1.03), ylim=(0, None))
+    return figure
+
+
+def curve_figure(found: Sequence[Variance], floor: float) -> Figure:
+    """The distances by strength alone, small."""
+    figure = new_figure(5.0, 3.4)
+    _distances(figure.subplots(), found, floor)
+    return figure
+
+
+def _distances(axes: Axes, found: Sequence[Variance], floor: float) -> None:
+    """From the picture, with a band from nearest to farthest, and from each other."""
+    strengths = [one.strength for one in found]
     axes.fill_between(
         strengths,
         [min(one.to_original) for one in found],
@@ -77,12 +100,3 @@ def variance_figure(
     )
     axes.set(xlim=(0, 1.03), ylim=(0, None))
     axes.legend(frameon=False, fontsize=TEXT, loc="upper left")
-    share.plot(strengths, [100 * one.varying for one in found], "o-", color="black")
-    dress(
-        share,
-        f"Pixels that vary by more than {VISIBLE} of 255",
-        "strength (how far the picture was noised)",
-        "share of all pixels (%)",
-    )
-    share.set(xlim=(0, 1.03), ylim=(0, None))
-    return figure

@@ -1,0 +1,1 @@
+"""Chapters of the lab book: records => sentences, pictures and figures."""
