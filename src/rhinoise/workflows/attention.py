@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rhinoise.core.backend import remarks
 from rhinoise.core.errors import ConfigError
-from rhinoise.core.files import replacing, write_json
+from rhinoise.core.files import finite, replacing, write_json
 from rhinoise.core.images import to_pil
 from rhinoise.core.shapes import Images
 from rhinoise.diffusion.samplers import Step
@@ -203,8 +203,8 @@ def _numbers(
         index: {
             "prompt": each.caption,
             "rms": each.rms,
-            "of_other_noise": _finite(each.rms / other.rms if other.rms else math.nan),
-            "agreement": {names[i]: _finite(fit) for i, fit in zip(chosen, row, strict=True)},
+            "of_other_noise": finite(each.rms / other.rms if other.rms else math.nan),
+            "agreement": {names[i]: finite(fit) for i, fit in zip(chosen, row, strict=True)},
         }
         for index, each, row in zip(chosen, dropped, fits.tolist(), strict=True)
     }
@@ -219,8 +219,8 @@ def _numbers(
                 "punctuation": word.is_sign,
                 "share": float(found.totals[:, index].mean()),
                 "share_by_step": found.totals[:, index].tolist(),
-                "concentration": _finite(float(focus[index])),
-                "concentration_by_step": [_finite(value) for value in by_step[:, index].tolist()],
+                "concentration": finite(float(focus[index])),
+                "concentration_by_step": [finite(value) for value in by_step[:, index].tolist()],
                 "without": ablations.get(index),
             }
             for index, (name, word) in enumerate(zip(names, found.words, strict=True))
@@ -264,8 +264,3 @@ def _summary(
 def _enlarged(image: Images) -> Float[Tensor, "1 3 _ _"]:
     factor = -(-OVERLAY // image.shape[3])
     return F.interpolate(image, scale_factor=factor, mode="nearest")
-
-
-def _finite(value: float) -> float | None:
-    """JSON knows no nan."""
-    return value if math.isfinite(value) else None

@@ -3,7 +3,6 @@
 With a model, twice: in its pixels, and in the model's latents, decoded, at the same signal-to-noise ratios.
 """
 
-import math
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from rhinoise.core.errors import ConfigError
-from rhinoise.core.files import write_json
+from rhinoise.core.files import finite, write_json
 from rhinoise.core.images import to_tensor
 from rhinoise.core.random import noise_source
 from rhinoise.core.shapes import Images, Latents
@@ -138,7 +137,7 @@ def _numbers(frames: Sequence[Frame]) -> list[dict[str, float | None]]:
     return [
         {
             "t": frame.t,
-            "snr_db": frame.snr_db if math.isfinite(frame.snr_db) else None,
+            "snr_db": finite(frame.snr_db),
             "correlation": float(frame.correlation[0]),
         }
         for frame in frames

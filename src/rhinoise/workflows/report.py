@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image
 
 from rhinoise.core.errors import ConfigError, RhinoiseError, RunFolderError
-from rhinoise.core.files import read_json, write_json, write_text
+from rhinoise.core.files import finite, read_json, write_json, write_text
 from rhinoise.explain.advice import CALIBRATED, Found, advise
 from rhinoise.explain.chapters import model as seen
 from rhinoise.explain.chapters import run as told
@@ -84,17 +84,17 @@ def _written(book: Book, page: Path) -> Iterator[Event]:
     write_text(page, book.page())
     yield Wrote(page)
     numbers = page.with_suffix(".json")
-    write_json(numbers, _finite(book.numbers()))
+    write_json(numbers, _plain(book.numbers()))
     yield Wrote(numbers)
 
 
-def _finite(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     """Plain JSON: it knows no infinity, and keys are text."""
     if isinstance(value, Mapping):
-        return {str(name): _finite(one) for name, one in value.items()}
+        return {str(name): _plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        return [_plain(one) for one in value]
+    return finite(value) if isinstance(value, float) else value
 
 
 def _page(out: Path | None, known: Kept) -> Path:
