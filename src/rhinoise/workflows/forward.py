@@ -61,19 +61,23 @@ def forward(request: ForwardRequest) -> Generator[Event, None, None]:
     out = output_picture(request.out)
     check_targets([out], request.image)
     picture = read_picture(request.image)
-    if request.model is None:
+    model = None if request.model is None else open_model(request.model, "fp32")
+    if model is None:
         picture.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
-        work = _in_pixels(request, schedule, to_tensor([picture]))
     else:
-        model = open_model(request.model, "fp32")
         if picture.size != (model.size, model.size):
             yield Said(
                 f"{request.image} is {picture.width} x {picture.height} pixels; this model's pictures are "
                 f"{model.size} x {model.size}: it was fitted ({request.fit})"
             )
-        work = _in_latents(request, schedule, to_tensor([squared(picture, model.size, request.fit)]), model)
+        picture = squared(picture, model.size, request.fit)
+    x0 = to_tensor([picture])
     yield Said(f"noising {request.image} by the schedule {request.schedule}, seed {request.seed}")
-    figure, found = yield from work
+    figure, found = (
+        _in_pixels(request, schedule, x0)
+        if model is None
+        else (yield from _in_latents(request, schedule, x0, model))
+    )
     save_figure(figure, out)
     yield Wrote(out)
     numbers = out.with_suffix(".json")
@@ -82,12 +86,9 @@ def forward(request: ForwardRequest) -> Generator[Event, None, None]:
     yield Wrote(numbers)
 
 
-def _in_pixels(
-    request: ForwardRequest, schedule: Schedule, x0: Images
-) -> Generator[Event, None, tuple[Any, dict[str, Any]]]:
+def _in_pixels(request: ForwardRequest, schedule: Schedule, x0: Images) -> tuple[Any, dict[str, Any]]:
     """The strip of a picture: figure and numbers."""
     frames = _strip(request, schedule, x0)
-    yield from ()
     return strip_figure(frames, schedule=request.schedule), {"pixels": _numbers(frames)}
 
 
