@@ -19,9 +19,9 @@ from rhinoise.nets.text.clip import TextConfig
 from rhinoise.nets.text.tokenizer import train_tokenizer
 from rhinoise.recipes import RECIPES
 from rhinoise.workflows.defaults import DEFAULT_RECIPE, DEFAULT_SIZE
-from rhinoise.workflows.events import Event, Progress, Said, Wrote
+from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.paths import output_folder
-from rhinoise.workflows.pictures import prepared_pictures
+from rhinoise.workflows.pictures import prepared_pictures, reported
 
 SHOWN = 36
 """Pictures of the contact sheet, evenly from first to last."""
@@ -90,13 +90,7 @@ def _fit(name: str) -> Fit:
 
 def look_at(prepared: Prepared) -> Generator[Event, None, Looks]:
     """What is to be compared of every picture."""
-    work = looking(prepared.array)
-    while True:
-        try:
-            seen = next(work)
-        except StopIteration as end:
-            return end.value
-        yield Progress(stage="duplicates", done=seen.done, total=seen.total, unit="picture")
+    return (yield from reported(looking(prepared.array), "duplicates"))
 
 
 def token_lengths(prepared: Prepared, size: int) -> tuple[dict[str, int], int]:
