@@ -34,7 +34,7 @@ from rhinoise.explain.measure.aspects import ASPECTS
 from rhinoise.explain.measure.attention import change, gathered, relative, root_mean_square, watched
 from rhinoise.explain.measure.film import Recorder, develop, kept_steps
 from rhinoise.explain.measure.forward import decoded, fading, half_gone
-from rhinoise.explain.measure.survey import GROUP, by_concept
+from rhinoise.explain.measure.survey import GROUP
 from rhinoise.explain.measure.variance import rms, variance
 from rhinoise.explain.measure.words import labels, without, words_of
 from rhinoise.explain.pages.page import film_uri
@@ -46,7 +46,7 @@ from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.workflows.atlas_pictures import known_latents
 from rhinoise.workflows.atlas_sample import choose
-from rhinoise.workflows.atlas_spaces import LATENTS, compare_spaces, laid_out
+from rhinoise.workflows.atlas_spaces import LATENTS, compare_spaces, laid_out, main_spaces
 from rhinoise.workflows.events import Event, Progress, Said
 from rhinoise.workflows.generate import followed, resolved
 from rhinoise.workflows.inspect import look_at, token_lengths
@@ -201,7 +201,6 @@ def mapped(asked: Subject) -> Work[SmallAtlas]:
     images = pictures.prepared.images(chosen.shown.tolist())
     surveys, features = yield from compare_spaces(model, images, latents, chosen, "pca")
     _, projection = laid_out(latents.flatten(1), "pca")
-    clearest = max(surveys[2:], key=by_concept)
     kind = GROUP if GROUP in chosen.coloured else "caption word"
     clouds = [(LATENTS, projection.points.numpy()[:, :2]), ("inside the denoiser", features.points[:, :2])]
     return SmallAtlas(
@@ -209,7 +208,7 @@ def mapped(asked: Subject) -> Work[SmallAtlas]:
         pictures=len(chosen.shown),
         of=len(pictures.train),
         kind=kind,
-        surveys=[*surveys[:2], clearest],
+        surveys=main_spaces(surveys),
     )
 
 

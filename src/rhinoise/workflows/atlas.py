@@ -17,7 +17,7 @@ from rhinoise.core.errors import ConfigError, RunFolderError, UnknownNameError
 from rhinoise.core.files import write_json, write_text
 from rhinoise.explain.measure.atlas import LEAST, differ, nearest
 from rhinoise.explain.measure.states import depths
-from rhinoise.explain.measure.survey import STYLE, Survey, by_concept, survey
+from rhinoise.explain.measure.survey import STYLE, Survey, survey
 from rhinoise.explain.pages.atlas import Cloud, atlas_page
 from rhinoise.explain.pages.atlas_words import distance_table, method_said, moments_said, sentences
 from rhinoise.explain.pages.page import svg
@@ -26,7 +26,7 @@ from rhinoise.explain.plots.style import Figure, save_figure
 from rhinoise.storage.run_folder import RunFolder
 from rhinoise.workflows.atlas_pictures import half_way, known_latents, quick_decoder, small, thumbnails, walk
 from rhinoise.workflows.atlas_sample import choose, known_of
-from rhinoise.workflows.atlas_spaces import LATENTS, NEIGHBOURS, about, compare_spaces, laid_out
+from rhinoise.workflows.atlas_spaces import LATENTS, NEIGHBOURS, about, compare_spaces, laid_out, main_spaces
 from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.moments import (
@@ -145,6 +145,7 @@ def atlas(request: AtlasRequest) -> Generator[Event, None, Atlas]:
         model, pictures.prepared.images(compared), latents[chosen.compared], chosen, request.method
     )
     clock.lap("features")
+    shown_spaces = main_spaces(surveys)
     forming = yield from _forming(request, trained, pictures, key)
     clock.lap("moments")
     first = Cloud(
@@ -163,13 +164,12 @@ def atlas(request: AtlasRequest) -> Generator[Event, None, Atlas]:
         kept=projection.kept,
         latents=whole,
         surveys=surveys,
-        clearest=max(surveys[2:], key=by_concept).space,
+        clearest=shown_spaces[-1].space,
         half_way=ways,
         moments=tuple(forming.numbers),
         seconds=clock.laps,
     )
     yield Said(f"drawing {len(chosen.shown)} points")
-    shown_spaces = [*surveys[:2], max(surveys[2:], key=by_concept)]
     page = atlas_page(
         model=result.model,
         source=result.source,
