@@ -13,7 +13,7 @@ import numpy as np
 from torch import nn
 
 from rhinoise.core.config import to_json
-from rhinoise.core.errors import ConfigError, RunFolderError, UnknownNameError
+from rhinoise.core.errors import ConfigError, UnknownNameError
 from rhinoise.core.files import write_json, write_text
 from rhinoise.explain.measure.atlas import LEAST, differ, nearest
 from rhinoise.explain.measure.states import depths
@@ -39,7 +39,7 @@ from rhinoise.workflows.moments import (
     look_inside,
     measured_moments,
 )
-from rhinoise.workflows.paths import find_model
+from rhinoise.workflows.paths import find_model, output_page
 from rhinoise.workflows.pictures import Pictures, read_pictures
 from rhinoise.workflows.trained import EvaluateRequest, Trained, open_trained
 from rhinoise.workflows.training import LATENTS_KEY
@@ -114,7 +114,7 @@ def atlas(request: AtlasRequest) -> Generator[Event, None, Atlas]:
 
     RhinoiseError says what is wrong: too few pictures, all of them alike, an unknown word.
     """
-    out = _page(request.out)
+    out = output_page(request.out, "atlas.html", "an atlas")
     clock = Laps()
     trained = open_trained(
         EvaluateRequest(run=request.run, data=request.data, out=out.parent, precision=request.precision)
@@ -251,12 +251,3 @@ def _forming(
 def _name(place: Path | str) -> str:
     """What a run or a source is called, without the folders that it lies in."""
     return Path(place).name or str(place)
-
-
-def _page(out: Path) -> Path:
-    """The file to write; RunFolderError or ConfigError when it cannot be one."""
-    if out.is_dir():
-        raise RunFolderError(f"--out {out} is a folder, wanted a file: {out / 'atlas.html'}")
-    if out.suffix.lower() != ".html":
-        raise ConfigError(f"an atlas is written as HTML: --out {out.with_suffix('.html')}, not {out}")
-    return out

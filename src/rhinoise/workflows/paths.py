@@ -99,11 +99,21 @@ def output_folder(out: Path) -> Path:
 
 
 def output_picture(out: Path) -> Path:
-    """A picture file to write; RunFolderError when a folder is in its place."""
+    """A picture file to write; RunFolderError when a folder is in its place, ConfigError when not PNG."""
+    return _output_file(out, "picture.png", "pictures are written as PNG")
+
+
+def output_page(out: Path, name: str, what: str) -> Path:
+    """A page to write, `what` it is in words and its usual `name`; likewise for HTML."""
+    return _output_file(out, name, f"{what} is written as HTML")
+
+
+def _output_file(out: Path, name: str, kind: str) -> Path:
+    ending = Path(name).suffix
     if out.is_dir():
-        raise RunFolderError(f"--out {out} is a folder, wanted a file: {out / 'picture.png'}")
-    if out.suffix.lower() != ".png":
-        raise ConfigError(f"pictures are written as PNG: --out {out.with_suffix('.png')}, not {out}")
+        raise RunFolderError(f"--out {out} is a folder, wanted a file: {out / name}")
+    if out.suffix.lower() != ending:
+        raise ConfigError(f"{kind}: --out {out.with_suffix(ending)}, not {out}")
     return out
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from PIL import Image
 
-from rhinoise.core.errors import ConfigError, RhinoiseError, RunFolderError
+from rhinoise.core.errors import RhinoiseError
 from rhinoise.core.files import finite, read_json, write_json, write_text
 from rhinoise.explain.advice import CALIBRATED, Found, advise
 from rhinoise.explain.chapters import model as seen
@@ -30,6 +30,7 @@ from rhinoise.workflows.command import command
 from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.kept import Kept, kept
+from rhinoise.workflows.paths import open_model, output_page
 from rhinoise.workflows.scores import kept_tables
 from rhinoise.workflows.training import LATENTS_KEY
 
@@ -101,11 +102,7 @@ def _page(out: Path | None, known: Kept) -> Path:
     """The file to write; never into a model folder, whose files are counted."""
     if out is None:
         return known.place / PAGE if known.is_run else Path(f"report-{known.place.name}.html")
-    if out.is_dir():
-        raise RunFolderError(f"--out {out} is a folder, wanted a file: {out / PAGE}")
-    if out.suffix.lower() != ".html":
-        raise ConfigError(f"a report is written as HTML: --out {out.with_suffix('.html')}, not {out}")
-    return out
+    return output_page(out, PAGE, "a report")
 
 
 # --- what the model is asked
@@ -114,7 +111,6 @@ def _page(out: Path | None, known: Kept) -> Path:
 def _asked(known: Kept, request: ReportRequest) -> Generator[Event, None, dict[str, Any]]:
     """Chapter => its record, or a sentence; "sheet": pictures to show; "laps": seconds."""
     from rhinoise.workflows.asked import QUESTIONS, answered, subject
-    from rhinoise.workflows.paths import open_model
     from rhinoise.workflows.pictures import read_pictures, spread
 
     laps: dict[str, float] = {}
