@@ -47,8 +47,8 @@ from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.workflows.atlas_pictures import known_latents
 from rhinoise.workflows.atlas_sample import choose
 from rhinoise.workflows.atlas_spaces import LATENTS, compare_spaces, laid_out, main_spaces
+from rhinoise.workflows.drawing import followed, resolved
 from rhinoise.workflows.events import Event, Progress, Said
-from rhinoise.workflows.generate import followed, resolved
 from rhinoise.workflows.inspect import look_at, token_lengths
 from rhinoise.workflows.pictures import Pictures, spread
 from rhinoise.workflows.replicas import checker_of, worth

@@ -27,8 +27,8 @@ from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.storage.provenance import write_png
 from rhinoise.workflows.defaults import DEFAULT_MODEL, DEFAULT_STRENGTH, DEFAULT_TIMES
 from rhinoise.workflows.devices import device_errors_told
+from rhinoise.workflows.drawing import followed, how, provenance, resolved
 from rhinoise.workflows.events import Event, Said, Wrote
-from rhinoise.workflows.generate import followed, how, provenance, resolved
 from rhinoise.workflows.paths import check_targets, open_model, output_folder, read_picture, squared
 
 STRENGTHS = tuple(step / 10 for step in range(1, 11))
