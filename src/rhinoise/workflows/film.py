@@ -23,6 +23,7 @@ from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.storage.provenance import source_xmp, write_png
 from rhinoise.workflows.events import Event, Said, Wrote
 
+CURVE = "film-curve.png"
 QUALITY, EFFORT = 70, 1
 """Of the WebP, from 0 to 100; and of the sheet's compression: noise takes long and hardly gets smaller."""
 
@@ -72,6 +73,12 @@ class Filming:
 def film_paths(path: Path) -> dict[str, Path]:
     """Where a picture's film goes, by kind."""
     return {ending: path.with_suffix(f".film.{ending}") for ending in ("webp", "png", "safetensors", "json")}
+
+
+def film_targets(pictures: Sequence[Path], out: Path, alone: bool) -> list[Path]:
+    """The pictures that films add: each one's sheet, and last the curve; `out` is a folder if not `alone`."""
+    curve = out.with_suffix(f".{CURVE}") if alone else out / CURVE
+    return [*(film_paths(path)["png"] for path in pictures), curve]
 
 
 def numbers(film: Film) -> dict[str, Any]:

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from rhinoise.workflows.replicas import Checker, Look
 
 SHEET = "grid.png"
-CURVE = "film-curve.png"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,10 +195,10 @@ def _checker(request: DrawRequest, model: LatentDiffusion) -> Generator[Event, N
 
 
 def _film_targets(request: DrawRequest, targets: Sequence[Path], out: Path, alone: bool) -> list[Path]:
-    """The pictures that films add: each one's sheet, and last the curve."""
-    pictures = targets[: len(request.prompts) * request.count]
-    curve = out.with_suffix(".film-curve.png") if alone else out / CURVE
-    return [*(path.with_suffix(".film.png") for path in pictures), curve]
+    """The pictures that films add; likewise."""
+    from rhinoise.workflows.film import film_targets
+
+    return film_targets(targets[: len(request.prompts) * request.count], out, alone)
 
 
 def _check_targets(out: Path, alone: bool) -> list[Path]:
