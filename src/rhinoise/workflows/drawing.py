@@ -7,10 +7,12 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import rhinoise
-from rhinoise.core.shapes import Latents
+from rhinoise.core.shapes import Images, Latents
 from rhinoise.diffusion.samplers import Step
-from rhinoise.pipeline.latent_diffusion import LatentDiffusion
+from rhinoise.pipeline.latent_diffusion import LatentDiffusion, batches
 from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.storage.provenance import EDITED, GENERATED, parameters_text
 from rhinoise.workflows.events import Event, Progress
@@ -45,6 +47,18 @@ def followed(
         latents = step.x
         yield Progress(stage="drawing", done=done, total=each * places)
     return latents
+
+
+def finished(
+    model: LatentDiffusion, requests: Sequence[GenerateRequest]
+) -> Generator[Event, None, list[Images]]:
+    """The pictures of each of these resolved requests, drawn one after the other."""
+    parts = [(number, part) for number, one in enumerate(requests) for part in batches(one)]
+    made: list[list[Images]] = [[] for _ in requests]
+    for place, (number, part) in enumerate(parts):
+        latents = yield from followed(model.steps(part), len(model.levels(part)) - 1, place, len(parts))
+        made[number].append(model.finish(part, latents).cpu())
+    return [torch.cat(images) for images in made]
 
 
 def provenance(
