@@ -227,19 +227,23 @@ class Forming:
 def _forming(
     request: AtlasRequest, trained: Trained, pictures: Pictures, key: str | None
 ) -> Generator[Event, None, Forming]:
-    """From what the run kept; a run that kept nothing has its beginning, made anew, and its end."""
+    """From what the run kept; its beginning is made anew where it was not kept, and its end likewise."""
     run = RunFolder(find_model(request.run))
     if request.data is not None or not (run.root / "recipe.json").is_file() or "start" in run.record():
         return Forming()
     moments = kept_moments(run)
     rows = moments[0].rows if moments else followed(pictures.train)
-    x0 = yield from known_latents(trained.model, pictures, rows, key)
-    yield Said("looking into the denoiser as it was before training")
-    first = look_inside(before_training(trained.model, trained.recipe), x0)
-    moments = [Moment(step=0, rows=rows, features=first), *moments]
-    if len(moments) == 1:
-        last = trained.model.facts.get("denoiser_steps", 0)
+    if not moments or moments[0].step:  # planning a budget in minutes takes a look at step 0
+        x0 = yield from known_latents(trained.model, pictures, rows, key)
+        yield Said("looking into the denoiser as it was before training")
+        first = look_inside(before_training(trained.model, trained.recipe), x0)
+        moments = [Moment(step=0, rows=rows, features=first), *moments]
+    last = trained.model.facts.get("denoiser_steps", 0)
+    if len(moments) == 1 and last:
+        x0 = yield from known_latents(trained.model, pictures, rows, key)
         moments.append(Moment(step=last, rows=rows, features=look_inside(trained.model, x0)))
+    if len(moments) == 1:
+        return Forming()  # nothing is learnt yet
     labels, origins = known_of(pictures, rows)
     numbers = measured_moments(moments, labels, origins)
     kind = max(labels, key=lambda kind: grown(numbers, kind))
