@@ -37,7 +37,7 @@ def commands_of(known: Kept) -> dict[str, str]:
     said["again"] = _train(known, recipe, "")
     said["longer"] = _train(known, _budget(recipe, 2.0), "-longer")
     said["shorter"] = _train(known, _budget(recipe, 0.5), "-shorter")
-    shares, pictures_ = recipe.shares, known.facts.get("pictures", 0) + known.facts.get("held_out", 0)
+    shares, pictures = recipe.shares, known.facts.get("pictures", 0) + known.facts.get("held_out", 0)
     more = min(SHARE * shares.autoencoder, shares.denoiser / 2)
     if more:
         wider = Shares(
@@ -46,8 +46,8 @@ def commands_of(known: Kept) -> dict[str, str]:
             denoiser=round(1 - shares.text - round(shares.autoencoder + more, 4), 6),
         )
         said["autoencoder"] = _train(known, replace(recipe, shares=wider), "-sharper")
-    if pictures_ and CALIBRATED / pictures_ < 0.25:
-        part = math.ceil(110 * CALIBRATED / pictures_) / 100  # a tenth more: the split is by chance
+    if pictures and CALIBRATED / pictures < 0.25:
+        part = math.ceil(110 * CALIBRATED / pictures) / 100  # a tenth more: the split is by chance
         data = replace(recipe.data, held_out=part)
         said["held out"] = _train(known, replace(recipe, data=data), "-held-out")
     return said

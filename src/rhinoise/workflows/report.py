@@ -19,6 +19,7 @@ from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.kept import Kept, kept
 from rhinoise.workflows.paths import open_model, output_page
+from rhinoise.workflows.pictures import read_pictures, spread
 from rhinoise.workflows.training import LATENTS_KEY
 
 PAGE, NUMBERS = "report.html", "report.json"
@@ -94,7 +95,6 @@ def _page(out: Path | None, known: Kept) -> Path:
 def _asked(known: Kept, request: ReportRequest) -> Generator[Event, None, dict[str, Any]]:
     """Chapter => its record, or a sentence; "sheet": pictures to show; "laps": seconds."""
     from rhinoise.workflows.asked import QUESTIONS, answered, subject
-    from rhinoise.workflows.pictures import read_pictures, spread
 
     laps: dict[str, float] = {}
     why = _why_not(known, request.data)
