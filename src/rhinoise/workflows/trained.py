@@ -9,7 +9,7 @@ import torch
 
 from rhinoise.core.config import from_json, to_json
 from rhinoise.core.errors import ConfigError
-from rhinoise.core.files import read_json, write_json
+from rhinoise.core.files import write_json
 from rhinoise.core.shapes import Images
 from rhinoise.data.sources import DATASETS
 from rhinoise.evaluation.distribution import LEAST
@@ -20,6 +20,7 @@ from rhinoise.storage.run_folder import RunFolder
 from rhinoise.workflows.defaults import DEFAULT_SAMPLES
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
 from rhinoise.workflows.paths import find_model, open_model, output_folder
+from rhinoise.workflows.scores import kept_scores
 
 MOST_SAMPLES = 4096
 
@@ -66,10 +67,8 @@ class Trained:
     def keep(self, found: Mapping[str, Any]) -> Wrote:
         """Write what was found into the model's scores; what was found before of the same model stays."""
         file = self.run.root / ("scores_few_steps.json" if self.few_steps else "scores.json")
-        own = {"model_hash": self.model.facts.get("hash", "")}
-        before = read_json(file) if file.is_file() else {}
-        kept = before if before.get("model_hash") == own["model_hash"] else {}
-        write_json(file, own | kept | to_json(found))
+        own = self.model.facts.get("hash", "")
+        write_json(file, {"model_hash": own} | kept_scores(file, own) | to_json(found))
         return Wrote(file)
 
 
