@@ -98,7 +98,7 @@ def attention(request: AttentionRequest) -> Generator[Event, None, None]:
     yield Said(
         f"drawing the picture, then without each of {len(chosen)} words, then from other noise: {how(asked)}"
     )
-    steps, found = yield from _watched(model, asked, words, rounds)
+    steps, found = yield from watched_drawing(model, asked, words, rounds)
     image = model.finish(asked, steps[-1].x).cpu()
     dropped = []
     for place, index in enumerate(chosen, start=1):
@@ -166,16 +166,20 @@ def _told_of(words: Sequence[Word]) -> Generator[Event, None, None]:
         yield Said(f"words that the model reads in pieces, whose maps are summed: {', '.join(split)}")
 
 
-def _watched(
-    model: LatentDiffusion, asked: GenerateRequest, words: Sequence[Word], rounds: int
+def watched_drawing(
+    model: LatentDiffusion,
+    asked: GenerateRequest,
+    words: Sequence[Word],
+    rounds: int = 1,
+    stage: str = "drawing",
 ) -> Generator[Event, None, tuple[list[Step], WordMaps]]:
-    """Draw, told step by step; where it stood and where it looked."""
+    """Draw, told step by step as the first of `rounds`; where it stood and where it looked."""
     levels = model.levels(asked)[:-1]
     steps, maps = [], []
     for step, looked in watched(model, asked, words):
         steps.append(step)
         maps.append(looked)
-        yield Progress(stage="drawing", done=len(steps), total=len(levels) * rounds)
+        yield Progress(stage=stage, done=len(steps), total=len(levels) * rounds)
     noise = torch.cat([(level.sigma / (level.alpha + level.sigma)).flatten() for level in levels])
     return steps, gathered(words, noise.cpu(), maps)
 

@@ -42,6 +42,11 @@ class Filming:
         drawing = self.model.steps(part, around=self.recorder.around, around_both=self.recorder.around_both)
         return self.recorder.record(drawing)
 
+    def developed(self, index: int, latents: Latents, images: Images) -> Film:
+        """The film of picture `index` of the batch: `latents` where it ended, `images` these decoded."""
+        rows = slice(index, index + 1)
+        return develop(self.recorder.stills, index, latents[rows], images[rows], self.model.decode)
+
     def write(
         self,
         latents: Latents,
@@ -51,8 +56,7 @@ class Filming:
     ) -> Generator[Event, None, None]:
         """The films of a batch: `latents` where it ended, and `images`, what the decoder makes of them."""
         for index, (path, own) in enumerate(zip(paths, about, strict=True)):
-            rows = slice(index, index + 1)
-            film = develop(self.recorder.stills, index, latents[rows], images[rows], self.model.decode)
+            film = self.developed(index, latents, images)
             yield from _written(film, path, own)
             # What is still needed of it: numbers.
             self.films.append(film.bare())

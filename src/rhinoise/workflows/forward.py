@@ -3,7 +3,7 @@
 With a model, twice: in its pixels, and in the model's latents, decoded, at the same signal-to-noise ratios.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from rhinoise.diffusion.forward import Frame, forward_strip
 from rhinoise.diffusion.level import Schedule
 from rhinoise.diffusion.schedules import SCHEDULES, STEPS, ScheduleConfig
 from rhinoise.explain.measure.aspects import ASPECTS
-from rhinoise.explain.measure.forward import decoded, fading, half_gone, power_db, snr_curve
+from rhinoise.explain.measure.forward import Seen, decoded, fading, half_gone, power_db, snr_curve
 from rhinoise.explain.plots.forward import aligned_figure, snr_figure
 from rhinoise.explain.plots.pictures import strip_figure
 from rhinoise.explain.plots.style import save_figure
@@ -106,11 +106,7 @@ def _in_latents(
     pixels = _strip(request, schedule, x0)
     latents = decoded(_strip(request, schedule, latent), schedule, show)
     yield Said("measuring what is left at each signal-to-noise ratio")
-    curves = {
-        "pixels": fading(x0, x0, lambda x: x, seed=request.seed),
-        "latents": fading(latent, show(latent), show, seed=request.seed),
-    }
-    half = {space: {name: half_gone(curve, name) for name in ASPECTS} for space, curve in curves.items()}
+    curves, half = faded(x0, latent, show, request.seed)
     for name in ASPECTS:
         at, there = half["pixels"][name], half["latents"][name]
         if at is not None and there is not None:
@@ -126,6 +122,23 @@ def _in_latents(
         "fading": {space: [asdict(seen) for seen in curve] for space, curve in curves.items()},
         "half gone at (SNR in dB)": half,
         "variance in dB": {"pixels": power_db(x0), "latents": power_db(latent)},
+    }
+
+
+Half = dict[str, dict[str, float | None]]
+"""Space => aspect => the SNR in dB at which it is half gone."""
+
+
+def faded(
+    x0: Images, latent: Latents, show: Callable[[Latents], Images], seed: int
+) -> tuple[dict[str, list[Seen]], Half]:
+    """What is left of a picture, in pixels and in latents, at each SNR; and when each aspect is half gone."""
+    curves = {
+        "pixels": fading(x0, x0, lambda x: x, seed=seed),
+        "latents": fading(latent, show(latent), show, seed=seed),
+    }
+    return curves, {
+        space: {name: half_gone(curve, name) for name in ASPECTS} for space, curve in curves.items()
     }
 
 
