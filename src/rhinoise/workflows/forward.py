@@ -35,6 +35,9 @@ LONGEST = 192
 SAME_DB = 1.0
 """What is half gone within so many dB of one another is kept as long: other noises move it by as much."""
 
+Half = dict[str, dict[str, float | None]]
+"""Space => aspect => the SNR in dB at which it is half gone."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ForwardRequest:
@@ -123,10 +126,6 @@ def _in_latents(
         "half gone at (SNR in dB)": half,
         "variance in dB": {"pixels": power_db(x0), "latents": power_db(latent)},
     }
-
-
-Half = dict[str, dict[str, float | None]]
-"""Space => aspect => the SNR in dB at which it is half gone."""
 
 
 def faded(
