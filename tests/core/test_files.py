@@ -1,6 +1,7 @@
 """Files are whole or not there, whatever happens while they are written."""
 
 import hashlib
+import math
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from rhinoise.core.errors import DiskFullError, RunFolderError
 from rhinoise.core.files import (
     cache_folder,
     digest,
+    finite,
     free_bytes,
     locked,
     read_json,
@@ -173,3 +175,10 @@ def test_a_folder_is_one_processes_alone(tmp_path):
         other.kill()  # the lock of a killed process is open again
     with locked(tmp_path):
         pass
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(1.5, 1.5), (0.0, 0.0), (math.inf, None), (-math.inf, None), (math.nan, None)]
+)
+def test_numbers_that_json_does_not_know_are_none(value: float, told: float | None) -> None:
+    assert finite(value) == told

@@ -1,18 +1,25 @@
 """The atlas of a tiny run: its numbers, its page, and what it refuses."""
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from rhinoise.core.errors import ConfigError, ModelFolderError, RhinoiseError, UnknownNameError
 from rhinoise.explain.measure.survey import CONCEPT
+from rhinoise.storage.run_folder import RunFolder
 from rhinoise.workflows.atlas import Atlas, AtlasRequest, atlas
-from rhinoise.workflows.atlas_pictures import spherical
-from rhinoise.workflows.events import Said, Wrote
+from rhinoise.workflows.atlas_pictures import known_latents, spherical
+from rhinoise.workflows.events import Event, Said, Wrote
+from rhinoise.workflows.moments import before_training, keep_moment, kept_moments
+from rhinoise.workflows.pictures import read_pictures
+from rhinoise.workflows.trained import EvaluateRequest, open_trained
 
 COLOURS = ("red", "green", "blue", "orange")
 SHAPES = ("circle", "square", "triangle", "ring", "bar", "slash")
@@ -20,7 +27,12 @@ SHAPES = ("circle", "square", "triangle", "ring", "bar", "slash")
 
 def made(request: AtlasRequest) -> tuple[list, Atlas]:
     """What the workflow tells, and returns."""
-    work, told = atlas(request), []
+    return drained(atlas(request))
+
+
+def drained(work: Generator[Event, None, Any]) -> tuple[list, Any]:
+    """All that is told, and what is returned."""
+    told = []
     while True:
         try:
             told.append(next(work))
@@ -68,6 +80,24 @@ def test_a_large_set_is_sampled_evenly_and_that_is_said(trained: Path, tmp_path:
     told, found = made(AtlasRequest(run=trained, out=tmp_path / "a.html", pictures=10, features=8))
     assert found.pictures == 10
     assert any("showing 10 of" in event.text for event in told if isinstance(event, Said))
+
+
+def test_the_beginning_is_shown_once_whether_it_was_kept_or_not(trained: Path, tmp_path: Path) -> None:
+    """A training with a budget in minutes keeps a look at step 0, which planning it takes."""
+    out = tmp_path / "a.html"
+    remade = made(AtlasRequest(run=trained, out=out, features=8))[1].moments
+    run = RunFolder(Path(shutil.copytree(trained, tmp_path / "run")))
+    opened = open_trained(EvaluateRequest(run=trained))
+    (moment, *_) = kept_moments(run)
+    pictures = drained(read_pictures(opened.run, opened.source, opened.recipe))[1]
+    latents = drained(known_latents(opened.model, pictures, np.arange(len(pictures.prepared)), None))[1]
+    first = before_training(opened.model, opened.recipe)
+    keep_moment(run, first, latents.numpy(), pictures.train, 0)
+    assert moment.step > 0
+    assert kept_moments(run)[0].step == 0
+    kept = made(AtlasRequest(run=run.root, out=out, features=8))[1].moments
+    assert [one["step"] for one in kept] == [one["step"] for one in remade]
+    assert kept[1:] == remade[1:]
 
 
 def same(folder: Path) -> None:

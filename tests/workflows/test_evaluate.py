@@ -13,6 +13,8 @@ import torch
 from PIL import Image
 
 from rhinoise.core.errors import ConfigError, UnknownNameError
+from rhinoise.evaluation.spaces import SPACES
+from rhinoise.nets.features import RandomConv
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.workflows import evaluate as module
@@ -168,6 +170,20 @@ def test_many_captions_in_one_batch_draw_what_each_draws_alone(trained: Path) ->
         for i, caption in enumerate(captions)
     ]
     torch.testing.assert_close(together, torch.cat(alone), atol=1e-3, rtol=0)
+
+
+def test_the_feature_space_is_opened_once(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = []
+
+    def counted() -> RandomConv:
+        opened.append(RandomConv())
+        return opened[-1]
+
+    monkeypatch.setitem(SPACES, "random_conv", counted)
+    _, scores = told(evaluate(asked(run)))
+    assert scores.features is not None
+    assert scores.replicas is not None
+    assert len(opened) == 1
 
 
 def test_features_that_were_trained_on_do_not_judge(run: Path) -> None:

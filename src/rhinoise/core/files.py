@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -133,6 +134,11 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, data: Any) -> None:
     """A JSON file for people: indented, non-ASCII kept; whole or not at all."""
     write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+
+def finite(value: float) -> float | None:
+    """The number as JSON knows it: None for what is infinite or not a number."""
+    return value if math.isfinite(value) else None
 
 
 def read_json(path: Path) -> Any:

@@ -58,16 +58,6 @@ def looking(pictures: UInt8[np.ndarray, "n 3 s s"]) -> Generator[Progress, None,
     return Looks(hashes=hashes, places=places)
 
 
-def looks_of(pictures: UInt8[np.ndarray, "n 3 s s"]) -> Looks:
-    """The same, without the reports."""
-    work = looking(pictures)
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value
-
-
 def near_duplicates(looks: Looks) -> list[tuple[int, ...]]:
     """Groups of indices of pictures that look alike, each sorted, in the order of their first picture.
 

@@ -34,7 +34,7 @@ from rhinoise.workflows.denoiser_stage import (
 from rhinoise.workflows.distil import distilled
 from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.stages import run_stage
-from rhinoise.workflows.trained import drawn, fair_space
+from rhinoise.workflows.trained import drawn, fair_space, quick_space
 from rhinoise.workflows.training import Training
 
 BEFORE, FULL, LOW_RANK = "before", "full", "low-rank"
@@ -106,7 +106,7 @@ def _judged(
 ) -> Iterator[Event]:
     """Every model's loss and retrieval on held-out pictures; the one of the least loss is saved."""
     found: dict[str, dict[str, Any]] = {}
-    space = yield from fair_space(None, training.recipe)
+    space = yield from fair_space(quick_space(), training.recipe)
     for name, model in models.items():
         losses = held_out_losses(training, latents, model)
         found[name] = {"loss": sum(level.answer for level in losses) / len(losses)}

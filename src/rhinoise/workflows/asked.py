@@ -14,7 +14,7 @@ from jaxtyping import Int
 from rhinoise.core.errors import RhinoiseError
 from rhinoise.core.images import to_pil, to_tensor
 from rhinoise.core.random import noise_source
-from rhinoise.core.shapes import Images
+from rhinoise.core.shapes import Images, Latents
 from rhinoise.data.doctor import DataReport, examine
 from rhinoise.data.doctor import report as data_report
 from rhinoise.diffusion.forward import forward_strip
@@ -30,11 +30,9 @@ from rhinoise.explain.chapters.model import (
     Strip,
     Varied,
 )
-from rhinoise.explain.measure.aspects import ASPECTS
-from rhinoise.explain.measure.attention import change, gathered, relative, root_mean_square, watched
-from rhinoise.explain.measure.film import Recorder, develop, kept_steps
-from rhinoise.explain.measure.forward import decoded, fading, half_gone
-from rhinoise.explain.measure.survey import GROUP, by_concept
+from rhinoise.explain.measure.attention import change, relative, root_mean_square
+from rhinoise.explain.measure.forward import decoded
+from rhinoise.explain.measure.survey import GROUP
 from rhinoise.explain.measure.variance import rms, variance
 from rhinoise.explain.measure.words import labels, without, words_of
 from rhinoise.explain.pages.page import film_uri
@@ -46,9 +44,12 @@ from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.workflows.atlas_pictures import known_latents
 from rhinoise.workflows.atlas_sample import choose
-from rhinoise.workflows.atlas_spaces import LATENTS, compare_spaces, laid_out
+from rhinoise.workflows.atlas_spaces import LATENTS, compare_spaces, laid_out, main_spaces
+from rhinoise.workflows.attention import watched_drawing
+from rhinoise.workflows.drawing import finished, followed, resolved
 from rhinoise.workflows.events import Event, Progress, Said
-from rhinoise.workflows.generate import followed, resolved
+from rhinoise.workflows.film import Filming
+from rhinoise.workflows.forward import faded
 from rhinoise.workflows.inspect import look_at, token_lengths
 from rhinoise.workflows.pictures import Pictures, spread
 from rhinoise.workflows.replicas import checker_of, worth
@@ -135,26 +136,21 @@ def strip(asked: Subject) -> Work[Strip]:
     latent = model.encode(x0).cpu()
     yield Said("noising a picture and its latent")
 
-    def show(latents: torch.Tensor) -> Images:
+    def show(latents: Latents) -> Images:
         return model.decode(latents).cpu()
 
     noised = [
         forward_strip(one, model.schedule, FRAMES, noise_source(asked.seed, [0], one.shape[1:]))
         for one in (x0, latent)
     ]
-    curves = {
-        "pixels": fading(x0, x0, lambda x: x, seed=asked.seed),
-        "latents": fading(latent, show(latent), show, seed=asked.seed),
-    }
+    _, half = faded(x0, latent, show, asked.seed)
     pixels = [frame.x / max(1.0, float(frame.x.std())) for frame in noised[0]]
     return Strip(
         caption=asked.pictures.first_captions(np.array([asked.own]))[0],
         pixels=torch.cat(pixels),
         latents=torch.cat([frame.x for frame in decoded(noised[1], model.schedule, show)]),
         snr_db=[frame.snr_db for frame in noised[0]],
-        half_gone={
-            space: {name: half_gone(curve, name) for name in ASPECTS} for space, curve in curves.items()
-        },
+        half_gone=half,
     )
 
 
@@ -162,12 +158,10 @@ def filmed(asked: Subject) -> Work[Filmed]:
     """One drawing, watched."""
     model = asked.model
     request = resolved(GenerateRequest(prompt=asked.prompt, seed=asked.seed), model)
-    total = len(model.levels(request)) - 1
-    recorder = Recorder(kept_steps(total))
+    filming = Filming(model)
     yield Said(f"filming how “{asked.prompt}” is drawn")
-    steps = model.steps(request, around=recorder.around, around_both=recorder.around_both)
-    latents = yield from followed(recorder.record(steps), total)
-    film = develop(recorder.stills, 0, latents, model.finish(request, latents), model.decode)
+    latents = yield from followed(filming.steps(request), len(model.levels(request)) - 1)
+    film = filming.developed(0, latents, model.finish(request, latents))
     return Filmed(prompt=asked.prompt, seed=asked.seed, film=film, moving=film_uri(*film_frames(film)))
 
 
@@ -176,12 +170,8 @@ def varied(asked: Subject) -> Work[Varied]:
     model, original = asked.model, asked.pictures.prepared.images([asked.own])
     whole = GenerateRequest(prompt="", seed=asked.seed, count=TIMES, guidance=1.0, image=original)
     yield Said(f"noising a picture and bringing it back {len(STRENGTHS) * TIMES} times")
-    results = {}
-    for place, strength in enumerate(STRENGTHS):
-        request = resolved(replace(whole, strength=strength), model)
-        steps = model.steps(request)
-        latents = yield from followed(steps, len(model.levels(request)) - 1, place, len(STRENGTHS))
-        results[strength] = model.finish(request, latents).cpu()
+    every = [resolved(replace(whole, strength=strength), model) for strength in STRENGTHS]
+    results = dict(zip(STRENGTHS, (yield from finished(model, every)), strict=True))
     survived = model.decode(model.encode(original)).cpu()
     (floor,) = rms(survived - original)
     return Varied(
@@ -201,7 +191,6 @@ def mapped(asked: Subject) -> Work[SmallAtlas]:
     images = pictures.prepared.images(chosen.shown.tolist())
     surveys, features = yield from compare_spaces(model, images, latents, chosen, "pca")
     _, projection = laid_out(latents.flatten(1), "pca")
-    clearest = max(surveys[2:], key=by_concept)
     kind = GROUP if GROUP in chosen.coloured else "caption word"
     clouds = [(LATENTS, projection.points.numpy()[:, :2]), ("inside the denoiser", features.points[:, :2])]
     return SmallAtlas(
@@ -209,7 +198,7 @@ def mapped(asked: Subject) -> Work[SmallAtlas]:
         pictures=len(chosen.shown),
         of=len(pictures.train),
         kind=kind,
-        surveys=[*surveys[:2], clearest],
+        surveys=main_spaces(surveys),
     )
 
 
@@ -221,16 +210,9 @@ def attended(asked: Subject) -> Work[Attended]:
     names = labels(words)
     chosen = [place for place, word in enumerate(words) if word.places and not word.is_sign][:WORDY]
     request = resolved(GenerateRequest(prompt=asked.prompt, seed=asked.seed), model)
-    levels = model.levels(request)[:-1]
     yield Said(f"watching where the model looks for {len(chosen)} words")
-    maps = []
-    for step, looked in watched(model, request, words):
-        last = step
-        maps.append(looked)
-        yield Progress(stage="attention", done=len(maps), total=len(levels))
-    noise = torch.cat([(level.sigma / (level.alpha + level.sigma)).flatten() for level in levels])
-    found = gathered(words, noise.cpu(), maps)
-    image = model.finish(request, last.x).cpu()
+    steps, found = yield from watched_drawing(model, request, words, stage="attention")
+    image = model.finish(request, steps[-1].x).cpu()
     peak = peak_of(found.mean[chosen])
     prompts = [without(asked.prompt, words[place]) for place in chosen]
     lacking = []

@@ -13,11 +13,11 @@ import numpy as np
 from torch import nn
 
 from rhinoise.core.config import to_json
-from rhinoise.core.errors import ConfigError, RunFolderError, UnknownNameError
+from rhinoise.core.errors import ConfigError, UnknownNameError
 from rhinoise.core.files import write_json, write_text
 from rhinoise.explain.measure.atlas import LEAST, differ, nearest
 from rhinoise.explain.measure.states import depths
-from rhinoise.explain.measure.survey import STYLE, Survey, by_concept, survey
+from rhinoise.explain.measure.survey import STYLE, Survey, survey
 from rhinoise.explain.pages.atlas import Cloud, atlas_page
 from rhinoise.explain.pages.atlas_words import distance_table, method_said, moments_said, sentences
 from rhinoise.explain.pages.page import svg
@@ -26,7 +26,7 @@ from rhinoise.explain.plots.style import Figure, save_figure
 from rhinoise.storage.run_folder import RunFolder
 from rhinoise.workflows.atlas_pictures import half_way, known_latents, quick_decoder, small, thumbnails, walk
 from rhinoise.workflows.atlas_sample import choose, known_of
-from rhinoise.workflows.atlas_spaces import LATENTS, NEIGHBOURS, about, compare_spaces, laid_out
+from rhinoise.workflows.atlas_spaces import LATENTS, NEIGHBOURS, about, compare_spaces, laid_out, main_spaces
 from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.moments import (
@@ -39,7 +39,7 @@ from rhinoise.workflows.moments import (
     look_inside,
     measured_moments,
 )
-from rhinoise.workflows.paths import find_model
+from rhinoise.workflows.paths import find_model, output_page
 from rhinoise.workflows.pictures import Pictures, read_pictures
 from rhinoise.workflows.trained import EvaluateRequest, Trained, open_trained
 from rhinoise.workflows.training import LATENTS_KEY
@@ -114,7 +114,7 @@ def atlas(request: AtlasRequest) -> Generator[Event, None, Atlas]:
 
     RhinoiseError says what is wrong: too few pictures, all of them alike, an unknown word.
     """
-    out = _page(request.out)
+    out = output_page(request.out, "atlas.html", "an atlas")
     clock = Laps()
     trained = open_trained(
         EvaluateRequest(run=request.run, data=request.data, out=out.parent, precision=request.precision)
@@ -145,6 +145,7 @@ def atlas(request: AtlasRequest) -> Generator[Event, None, Atlas]:
         model, pictures.prepared.images(compared), latents[chosen.compared], chosen, request.method
     )
     clock.lap("features")
+    shown_spaces = main_spaces(surveys)
     forming = yield from _forming(request, trained, pictures, key)
     clock.lap("moments")
     first = Cloud(
@@ -163,13 +164,12 @@ def atlas(request: AtlasRequest) -> Generator[Event, None, Atlas]:
         kept=projection.kept,
         latents=whole,
         surveys=surveys,
-        clearest=max(surveys[2:], key=by_concept).space,
+        clearest=shown_spaces[-1].space,
         half_way=ways,
         moments=tuple(forming.numbers),
         seconds=clock.laps,
     )
     yield Said(f"drawing {len(chosen.shown)} points")
-    shown_spaces = [*surveys[:2], max(surveys[2:], key=by_concept)]
     page = atlas_page(
         model=result.model,
         source=result.source,
@@ -227,19 +227,23 @@ class Forming:
 def _forming(
     request: AtlasRequest, trained: Trained, pictures: Pictures, key: str | None
 ) -> Generator[Event, None, Forming]:
-    """From what the run kept; a run that kept nothing has its beginning, made anew, and its end."""
+    """From what the run kept; its beginning is made anew where it was not kept, and its end likewise."""
     run = RunFolder(find_model(request.run))
     if request.data is not None or not (run.root / "recipe.json").is_file() or "start" in run.record():
         return Forming()
     moments = kept_moments(run)
     rows = moments[0].rows if moments else followed(pictures.train)
-    x0 = yield from known_latents(trained.model, pictures, rows, key)
-    yield Said("looking into the denoiser as it was before training")
-    first = look_inside(before_training(trained.model, trained.recipe), x0)
-    moments = [Moment(step=0, rows=rows, features=first), *moments]
-    if len(moments) == 1:
-        last = trained.model.facts.get("denoiser_steps", 0)
+    if not moments or moments[0].step:  # planning a budget in minutes takes a look at step 0
+        x0 = yield from known_latents(trained.model, pictures, rows, key)
+        yield Said("looking into the denoiser as it was before training")
+        first = look_inside(before_training(trained.model, trained.recipe), x0)
+        moments = [Moment(step=0, rows=rows, features=first), *moments]
+    last = trained.model.facts.get("denoiser_steps", 0)
+    if len(moments) == 1 and last:
+        x0 = yield from known_latents(trained.model, pictures, rows, key)
         moments.append(Moment(step=last, rows=rows, features=look_inside(trained.model, x0)))
+    if len(moments) == 1:
+        return Forming()  # nothing is learnt yet
     labels, origins = known_of(pictures, rows)
     numbers = measured_moments(moments, labels, origins)
     kind = max(labels, key=lambda kind: grown(numbers, kind))
@@ -251,12 +255,3 @@ def _forming(
 def _name(place: Path | str) -> str:
     """What a run or a source is called, without the folders that it lies in."""
     return Path(place).name or str(place)
-
-
-def _page(out: Path) -> Path:
-    """The file to write; RunFolderError or ConfigError when it cannot be one."""
-    if out.is_dir():
-        raise RunFolderError(f"--out {out} is a folder, wanted a file: {out / 'atlas.html'}")
-    if out.suffix.lower() != ".html":
-        raise ConfigError(f"an atlas is written as HTML: --out {out.with_suffix('.html')}, not {out}")
-    return out

@@ -1,6 +1,6 @@
 """The spaces of an atlas: pixels, the autoencoder's latents, and what the denoiser holds at each depth."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
 import torch
 from jaxtyping import Float
@@ -47,7 +47,7 @@ def compare_spaces(
         for name, vectors in (yield from _states(model, x0, t, place)).items():
             spaces[f"{name}, t = {t:g}"] = standardised(vectors)
     found = [measured(name, vectors) for name, vectors in spaces.items()]
-    best = max(found, key=by_concept).space
+    best = main_spaces([*controls, *found])[-1].space
     apart, projection = laid_out(spaces[best], method)
     cloud = Cloud(
         name=f"the denoiser’s features ({len(rows)})",
@@ -59,6 +59,11 @@ def compare_spaces(
         near=nearest(apart, NEIGHBOURS).numpy(),
     )
     return (*controls, *found), cloud
+
+
+def main_spaces(surveys: Sequence[Survey]) -> list[Survey]:
+    """Of all that `compare_spaces` measures: pixels, latents, and the depth that knows concepts best."""
+    return [*surveys[:2], max(surveys[2:], key=by_concept)]
 
 
 def laid_out(vectors: Float[Tensor, "n d"], method: str) -> tuple[Float[Tensor, "n n"], Projection]:

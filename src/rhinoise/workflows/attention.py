@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rhinoise.core.backend import remarks
 from rhinoise.core.errors import ConfigError
-from rhinoise.core.files import replacing, write_json
+from rhinoise.core.files import finite, replacing, write_json
 from rhinoise.core.images import to_pil
 from rhinoise.core.shapes import Images
 from rhinoise.diffusion.samplers import Step
@@ -39,8 +39,8 @@ from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.storage.provenance import write_png
 from rhinoise.workflows.defaults import DEFAULT_MODEL
 from rhinoise.workflows.devices import device_errors_told
+from rhinoise.workflows.drawing import followed, how, provenance, resolved, stems
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
-from rhinoise.workflows.generate import followed, how, provenance, resolved, stems
 from rhinoise.workflows.paths import check_targets, open_model, output_folder
 
 PICTURE, FIGURE, STEPS = "picture.png", "attention.png", "steps.png"
@@ -98,7 +98,7 @@ def attention(request: AttentionRequest) -> Generator[Event, None, None]:
     yield Said(
         f"drawing the picture, then without each of {len(chosen)} words, then from other noise: {how(asked)}"
     )
-    steps, found = yield from _watched(model, asked, words, rounds)
+    steps, found = yield from watched_drawing(model, asked, words, rounds)
     image = model.finish(asked, steps[-1].x).cpu()
     dropped = []
     for place, index in enumerate(chosen, start=1):
@@ -166,16 +166,20 @@ def _told_of(words: Sequence[Word]) -> Generator[Event, None, None]:
         yield Said(f"words that the model reads in pieces, whose maps are summed: {', '.join(split)}")
 
 
-def _watched(
-    model: LatentDiffusion, asked: GenerateRequest, words: Sequence[Word], rounds: int
+def watched_drawing(
+    model: LatentDiffusion,
+    asked: GenerateRequest,
+    words: Sequence[Word],
+    rounds: int = 1,
+    stage: str = "drawing",
 ) -> Generator[Event, None, tuple[list[Step], WordMaps]]:
-    """Draw, told step by step; where it stood and where it looked."""
+    """Draw, told step by step as the first of `rounds`; where it stood and where it looked."""
     levels = model.levels(asked)[:-1]
     steps, maps = [], []
     for step, looked in watched(model, asked, words):
         steps.append(step)
         maps.append(looked)
-        yield Progress(stage="drawing", done=len(steps), total=len(levels) * rounds)
+        yield Progress(stage=stage, done=len(steps), total=len(levels) * rounds)
     noise = torch.cat([(level.sigma / (level.alpha + level.sigma)).flatten() for level in levels])
     return steps, gathered(words, noise.cpu(), maps)
 
@@ -203,8 +207,8 @@ def _numbers(
         index: {
             "prompt": each.caption,
             "rms": each.rms,
-            "of_other_noise": _finite(each.rms / other.rms if other.rms else math.nan),
-            "agreement": {names[i]: _finite(fit) for i, fit in zip(chosen, row, strict=True)},
+            "of_other_noise": finite(each.rms / other.rms if other.rms else math.nan),
+            "agreement": {names[i]: finite(fit) for i, fit in zip(chosen, row, strict=True)},
         }
         for index, each, row in zip(chosen, dropped, fits.tolist(), strict=True)
     }
@@ -219,8 +223,8 @@ def _numbers(
                 "punctuation": word.is_sign,
                 "share": float(found.totals[:, index].mean()),
                 "share_by_step": found.totals[:, index].tolist(),
-                "concentration": _finite(float(focus[index])),
-                "concentration_by_step": [_finite(value) for value in by_step[:, index].tolist()],
+                "concentration": finite(float(focus[index])),
+                "concentration_by_step": [finite(value) for value in by_step[:, index].tolist()],
                 "without": ablations.get(index),
             }
             for index, (name, word) in enumerate(zip(names, found.words, strict=True))
@@ -264,8 +268,3 @@ def _summary(
 def _enlarged(image: Images) -> Float[Tensor, "1 3 _ _"]:
     factor = -(-OVERLAY // image.shape[3])
     return F.interpolate(image, scale_factor=factor, mode="nearest")
-
-
-def _finite(value: float) -> float | None:
-    """JSON knows no nan."""
-    return value if math.isfinite(value) else None

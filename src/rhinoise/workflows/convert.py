@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from rhinoise.core.errors import ConfigError, RunFolderError, UnknownNameError
-from rhinoise.core.files import read_json, replacing_folder
+from rhinoise.core.files import replacing_folder
 from rhinoise.nets.on_disk import Weights
 from rhinoise.storage import bundle
 from rhinoise.storage.card import CARD
@@ -19,7 +19,7 @@ from rhinoise.storage.run_folder import FEW_STEPS, STEPS, RunFolder
 from rhinoise.workflows.defaults import DEFAULT_MODEL
 from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.paths import find_model
-from rhinoise.workflows.scores import kept_tables
+from rhinoise.workflows.scores import kept_scores, kept_tables
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +126,5 @@ def _of_run(run: RunFolder, model: Description) -> Generator[Event, None, dict[s
 
 def _scores(file: Path, model_hash: str) -> list[dict[str, Any]] | None:
     """What an evaluation of this very model found, as tables for people; None where there was none."""
-    found = read_json(file) if file.is_file() else {}
-    if found.get("model_hash") != model_hash:
-        return None
-    return [{"title": title, "rows": rows} for title, rows in kept_tables(found)] or None
+    tables = kept_tables(kept_scores(file, model_hash))
+    return [{"title": title, "rows": rows} for title, rows in tables] or None

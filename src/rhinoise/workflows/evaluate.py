@@ -25,7 +25,7 @@ from rhinoise.evaluation.distribution import LEAST, compare, diversity
 from rhinoise.evaluation.levels import loss_by_level
 from rhinoise.evaluation.metrics import Retrieval, retrieval
 from rhinoise.evaluation.scores import autoencoder_score
-from rhinoise.evaluation.spaces import BATCH, Space, blocks, embedded, open_space
+from rhinoise.evaluation.spaces import BATCH, Space, blocks, embedded
 from rhinoise.explain.plots.losses import loss_figure
 from rhinoise.explain.plots.pictures import before_after_figure
 from rhinoise.explain.plots.style import save_figure
@@ -36,7 +36,7 @@ from rhinoise.workflows.pictures import Pictures, read_pictures
 from rhinoise.workflows.replicas import is_trained_on, open_checker, replica_rates
 from rhinoise.workflows.scores import Drawing, InFeatures, Likeness, Replicas, Scores, SuiteScores
 from rhinoise.workflows.suite import SET, suite_scores
-from rhinoise.workflows.trained import EvaluateRequest, drawn, fair_space, open_trained
+from rhinoise.workflows.trained import EvaluateRequest, drawn, fair_space, open_trained, quick_space
 
 MOST = 512
 """Held-out pictures that are measured at most: more would move the means little."""
@@ -61,7 +61,8 @@ def scored(request: EvaluateRequest) -> Generator[Event, None, Scores]:
     began = time.monotonic()
     trained = open_trained(request)
     model, run = trained.model, trained.run
-    space = yield from fair_space(request.features, trained.recipe)
+    space = quick_space(request.features)
+    fair = yield from fair_space(space, trained.recipe)
     pictures = yield from read_pictures(run, trained.source, trained.recipe)
     held_out = len(pictures.held_out) > 0
     if not held_out:
@@ -76,7 +77,7 @@ def scored(request: EvaluateRequest) -> Generator[Event, None, Scores]:
 
     chosen = choose(pictures, request.samples)
     sets = yield from draw(model, chosen, request.seed)
-    replicas = yield from _replicas(model, chosen, sets, request)
+    replicas = yield from _replicas(model, chosen, sets, space, request.seed)
     scores = Scores(
         model_hash=model.facts.get("hash", ""),
         data=trained.source,
@@ -86,7 +87,7 @@ def scored(request: EvaluateRequest) -> Generator[Event, None, Scores]:
         loss=sum(level.answer for level in levels) / len(levels),
         levels=tuple(levels),
         drawing=sets.how,
-        features=None if space is None else (yield from look(space, chosen, sets)),
+        features=None if fair is None else (yield from look(fair, chosen, sets)),
         clip=(yield from _clip(chosen, sets)),
         replicas=replicas,
         seconds=round(time.monotonic() - began, 1),
@@ -261,19 +262,19 @@ def _seen(space: Space, images: Images, stage: str) -> Generator[Event, None, Fl
 
 
 def _replicas(
-    model: LatentDiffusion, chosen: Chosen, sets: Sets, request: EvaluateRequest
+    model: LatentDiffusion, chosen: Chosen, sets: Sets, space: Space, seed: int
 ) -> Generator[Event, None, Replicas | None]:
     """How many of the drawn are replicas, apart for training, held-out and composed prompts."""
     pictures = chosen.pictures
     if not is_trained_on(model, pictures):
         yield Said("replicas are not looked for: these are not the pictures that the model was trained on")
         return None
-    checker = yield from open_checker(model, pictures, open_space(request.features))
+    checker = yield from open_checker(model, pictures, space)
     composed = _composed() if pictures.prepared.dataset.name == SET else []
     what = {
         "training captions": sets.trained[:MOST],
         "held-out captions": sets.held_out,
-        "composed prompts": (yield from drawn(model, composed, request.seed, "composed prompts")),
+        "composed prompts": (yield from drawn(model, composed, seed, "composed prompts")),
     }
     return (yield from replica_rates(checker, {name: images for name, images in what.items() if len(images)}))
 

@@ -23,6 +23,7 @@ from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.storage.provenance import source_xmp, write_png
 from rhinoise.workflows.events import Event, Said, Wrote
 
+CURVE = "film-curve.png"
 QUALITY, EFFORT = 70, 1
 """Of the WebP, from 0 to 100; and of the sheet's compression: noise takes long and hardly gets smaller."""
 
@@ -41,6 +42,11 @@ class Filming:
         drawing = self.model.steps(part, around=self.recorder.around, around_both=self.recorder.around_both)
         return self.recorder.record(drawing)
 
+    def developed(self, index: int, latents: Latents, images: Images) -> Film:
+        """The film of picture `index` of the batch: `latents` where it ended, `images` these decoded."""
+        rows = slice(index, index + 1)
+        return develop(self.recorder.stills, index, latents[rows], images[rows], self.model.decode)
+
     def write(
         self,
         latents: Latents,
@@ -50,8 +56,7 @@ class Filming:
     ) -> Generator[Event, None, None]:
         """The films of a batch: `latents` where it ended, and `images`, what the decoder makes of them."""
         for index, (path, own) in enumerate(zip(paths, about, strict=True)):
-            rows = slice(index, index + 1)
-            film = develop(self.recorder.stills, index, latents[rows], images[rows], self.model.decode)
+            film = self.developed(index, latents, images)
             yield from _written(film, path, own)
             # What is still needed of it: numbers.
             self.films.append(film.bare())
@@ -72,6 +77,12 @@ class Filming:
 def film_paths(path: Path) -> dict[str, Path]:
     """Where a picture's film goes, by kind."""
     return {ending: path.with_suffix(f".film.{ending}") for ending in ("webp", "png", "safetensors", "json")}
+
+
+def film_targets(pictures: Sequence[Path], out: Path, alone: bool) -> list[Path]:
+    """The pictures that films add: each one's sheet, and last the curve; `out` is a folder if not `alone`."""
+    curve = out.with_suffix(f".{CURVE}") if alone else out / CURVE
+    return [*(film_paths(path)["png"] for path in pictures), curve]
 
 
 def numbers(film: Film) -> dict[str, Any]:

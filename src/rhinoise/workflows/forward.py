@@ -3,8 +3,7 @@
 With a model, twice: in its pixels, and in the model's latents, decoded, at the same signal-to-noise ratios.
 """
 
-import math
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from rhinoise.core.errors import ConfigError
-from rhinoise.core.files import write_json
+from rhinoise.core.files import finite, write_json
 from rhinoise.core.images import to_tensor
 from rhinoise.core.random import noise_source
 from rhinoise.core.shapes import Images, Latents
@@ -20,7 +19,7 @@ from rhinoise.diffusion.forward import Frame, forward_strip
 from rhinoise.diffusion.level import Schedule
 from rhinoise.diffusion.schedules import SCHEDULES, STEPS, ScheduleConfig
 from rhinoise.explain.measure.aspects import ASPECTS
-from rhinoise.explain.measure.forward import decoded, fading, half_gone, power_db, snr_curve
+from rhinoise.explain.measure.forward import Seen, decoded, fading, half_gone, power_db, snr_curve
 from rhinoise.explain.plots.forward import aligned_figure, snr_figure
 from rhinoise.explain.plots.pictures import strip_figure
 from rhinoise.explain.plots.style import save_figure
@@ -35,6 +34,9 @@ LONGEST = 192
 
 SAME_DB = 1.0
 """What is half gone within so many dB of one another is kept as long: other noises move it by as much."""
+
+Half = dict[str, dict[str, float | None]]
+"""Space => aspect => the SNR in dB at which it is half gone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,19 +64,23 @@ def forward(request: ForwardRequest) -> Generator[Event, None, None]:
     out = output_picture(request.out)
     check_targets([out], request.image)
     picture = read_picture(request.image)
-    if request.model is None:
+    model = None if request.model is None else open_model(request.model, "fp32")
+    if model is None:
         picture.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
-        work = _in_pixels(request, schedule, to_tensor([picture]))
     else:
-        model = open_model(request.model, "fp32")
         if picture.size != (model.size, model.size):
             yield Said(
                 f"{request.image} is {picture.width} x {picture.height} pixels; this model's pictures are "
                 f"{model.size} x {model.size}: it was fitted ({request.fit})"
             )
-        work = _in_latents(request, schedule, to_tensor([squared(picture, model.size, request.fit)]), model)
+        picture = squared(picture, model.size, request.fit)
+    x0 = to_tensor([picture])
     yield Said(f"noising {request.image} by the schedule {request.schedule}, seed {request.seed}")
-    figure, found = yield from work
+    figure, found = (
+        _in_pixels(request, schedule, x0)
+        if model is None
+        else (yield from _in_latents(request, schedule, x0, model))
+    )
     save_figure(figure, out)
     yield Wrote(out)
     numbers = out.with_suffix(".json")
@@ -83,12 +89,9 @@ def forward(request: ForwardRequest) -> Generator[Event, None, None]:
     yield Wrote(numbers)
 
 
-def _in_pixels(
-    request: ForwardRequest, schedule: Schedule, x0: Images
-) -> Generator[Event, None, tuple[Any, dict[str, Any]]]:
+def _in_pixels(request: ForwardRequest, schedule: Schedule, x0: Images) -> tuple[Any, dict[str, Any]]:
     """The strip of a picture: figure and numbers."""
     frames = _strip(request, schedule, x0)
-    yield from ()
     return strip_figure(frames, schedule=request.schedule), {"pixels": _numbers(frames)}
 
 
@@ -106,11 +109,7 @@ def _in_latents(
     pixels = _strip(request, schedule, x0)
     latents = decoded(_strip(request, schedule, latent), schedule, show)
     yield Said("measuring what is left at each signal-to-noise ratio")
-    curves = {
-        "pixels": fading(x0, x0, lambda x: x, seed=request.seed),
-        "latents": fading(latent, show(latent), show, seed=request.seed),
-    }
-    half = {space: {name: half_gone(curve, name) for name in ASPECTS} for space, curve in curves.items()}
+    curves, half = faded(x0, latent, show, request.seed)
     for name in ASPECTS:
         at, there = half["pixels"][name], half["latents"][name]
         if at is not None and there is not None:
@@ -129,6 +128,19 @@ def _in_latents(
     }
 
 
+def faded(
+    x0: Images, latent: Latents, show: Callable[[Latents], Images], seed: int
+) -> tuple[dict[str, list[Seen]], Half]:
+    """What is left of a picture, in pixels and in latents, at each SNR; and when each aspect is half gone."""
+    curves = {
+        "pixels": fading(x0, x0, lambda x: x, seed=seed),
+        "latents": fading(latent, show(latent), show, seed=seed),
+    }
+    return curves, {
+        space: {name: half_gone(curve, name) for name in ASPECTS} for space, curve in curves.items()
+    }
+
+
 def _strip(request: ForwardRequest, schedule: Schedule, x0: Latents) -> list[Frame]:
     return forward_strip(x0, schedule, request.steps + 1, noise_source(request.seed, [0], x0.shape[1:]))
 
@@ -138,7 +150,7 @@ def _numbers(frames: Sequence[Frame]) -> list[dict[str, float | None]]:
     return [
         {
             "t": frame.t,
-            "snr_db": frame.snr_db if math.isfinite(frame.snr_db) else None,
+            "snr_db": finite(frame.snr_db),
             "correlation": float(frame.correlation[0]),
         }
         for frame in frames

@@ -1,27 +1,23 @@
 """Pictures from captions, from a caption and a picture, or inside a mask; each file says how it was made."""
 
 import math
-import re
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from itertools import chain, count
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-import rhinoise
 from rhinoise.core.backend import remarks
 from rhinoise.core.errors import ConfigError
 from rhinoise.core.images import grid, to_pil, to_tensor
-from rhinoise.core.shapes import Latents
-from rhinoise.diffusion.samplers import Step
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion, batches
 from rhinoise.pipeline.request import GenerateRequest
-from rhinoise.storage.provenance import EDITED, GENERATED, parameters_text, write_png
+from rhinoise.storage.provenance import write_png
 from rhinoise.workflows.defaults import DEFAULT_MODEL, DEFAULT_STRENGTH
 from rhinoise.workflows.devices import device_errors_told
-from rhinoise.workflows.events import Event, Progress, Said, Wrote
+from rhinoise.workflows.drawing import followed, how, provenance, resolved, stems
+from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.paths import (
     BLACK,
     check_targets,
@@ -38,9 +34,6 @@ if TYPE_CHECKING:
     from rhinoise.workflows.replicas import Checker, Look
 
 SHEET = "grid.png"
-CURVE = "film-curve.png"
-NAME_LENGTH = 50
-"""Letters of a prompt that go into a file's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,67 +134,6 @@ def generate(request: DrawRequest) -> Generator[Event, None, None]:
         yield from checker.keep(names, looks, *checks)
 
 
-def followed(
-    steps: Iterator[Step], each: int, place: int = 0, places: int = 1
-) -> Generator[Event, None, Latents]:
-    """Tell of every step of a sampler that takes `each`; its last latents. It is run `place` of `places`."""
-    for done, step in enumerate(steps, start=each * place + 1):
-        latents = step.x
-        yield Progress(stage="drawing", done=done, total=each * places)
-    return latents
-
-
-def resolved(request: GenerateRequest, model: LatentDiffusion) -> GenerateRequest:
-    """The request with the model's defaults written into it."""
-    own = model.sampling
-    return replace(
-        request,
-        steps=own.steps if request.steps is None else request.steps,
-        guidance=own.guidance if request.guidance is None else request.guidance,
-        sampler=request.sampler or own.sampler,
-        spacing=request.spacing or own.spacing,
-    )
-
-
-def provenance(
-    request: GenerateRequest, model: LatentDiffusion, index: int, image: Path | None = None
-) -> Mapping[str, Any]:
-    """What `write_png` wants to know of picture `index` of a resolved request.
-
-    Without an image, GenerateRequest(**request) of what is written draws that picture again.
-    """
-    model_hash = model.facts.get("hash", "")
-    text = parameters_text(
-        request.prompt,
-        request.negative,
-        {
-            "Steps": request.steps,
-            "Sampler": request.sampler,
-            "Schedule type": request.spacing,
-            "CFG scale": request.guidance,
-            "Seed": request.seed,
-            "Index": index or None,
-            "Size": f"{model.size}x{model.size}",
-            "Model hash": model_hash[:10] or None,
-            "Model": model.facts.get("recipe"),
-            "Denoising strength": None if request.image is None else request.strength,
-            "Version": f"rhinoise {rhinoise.__version__}",
-        },
-    )
-    record = {
-        field.name: getattr(request, field.name)
-        for field in fields(request)
-        if field.name not in ("image", "mask")
-    }
-    record |= {"first": index, "count": 1} | ({} if image is None else {"image": image.name})
-    return {
-        "parameters": text,
-        "request": record,
-        "model_hash": model_hash,
-        "source": GENERATED if request.image is None else EDITED,
-    }
-
-
 def _asked(request: DrawRequest) -> list[GenerateRequest]:
     """A request per prompt, its picture aside."""
     if not request.prompts:
@@ -263,10 +195,10 @@ def _checker(request: DrawRequest, model: LatentDiffusion) -> Generator[Event, N
 
 
 def _film_targets(request: DrawRequest, targets: Sequence[Path], out: Path, alone: bool) -> list[Path]:
-    """The pictures that films add: each one's sheet, and last the curve."""
-    pictures = targets[: len(request.prompts) * request.count]
-    curve = out.with_suffix(".film-curve.png") if alone else out / CURVE
-    return [*(path.with_suffix(".film.png") for path in pictures), curve]
+    """The pictures that films add; likewise."""
+    from rhinoise.workflows.film import film_targets
+
+    return film_targets(targets[: len(request.prompts) * request.count], out, alone)
 
 
 def _check_targets(out: Path, alone: bool) -> list[Path]:
@@ -328,12 +260,6 @@ def _started(
     )
 
 
-def how(one: GenerateRequest) -> str:
-    """The settings of a resolved request, in words."""
-    words = f"{one.sampler}, {one.steps} steps, guidance {one.guidance:g}, seed {one.seed}"
-    return words if one.image is None else f"{words}, strength {one.strength:g}"
-
-
 def _names(request: DrawRequest) -> list[str]:
     """The files that a folder gets: each prompt's pictures in order, last a sheet of several."""
     names = [
@@ -342,16 +268,6 @@ def _names(request: DrawRequest) -> list[str]:
         for index in range(request.count)
     ]
     return names if len(names) == 1 else [*names, SHEET]
-
-
-def stems(prompts: Sequence[str]) -> list[str]:
-    """A file name's beginning per prompt, no two alike."""
-    stems: list[str] = []
-    for prompt in prompts:
-        name = re.sub(r"\W+", "-", prompt.lower()).strip("-")[:NAME_LENGTH].strip("-") or "picture"
-        numbered = chain([name], (f"{name}-{i}" for i in count(2)))
-        stems.append(next(stem for stem in numbered if stem not in stems))
-    return stems
 
 
 def _sheet(

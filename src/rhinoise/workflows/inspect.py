@@ -3,12 +3,12 @@
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from PIL import Image
 
 from rhinoise.core.config import to_json
-from rhinoise.core.errors import ConfigError, UnknownNameError
+from rhinoise.core.errors import ConfigError
 from rhinoise.core.files import write_json, write_text
 from rhinoise.core.images import WHITE, Colour, Fit
 from rhinoise.data.doctor import DataReport, Evidence, examine, report
@@ -19,9 +19,9 @@ from rhinoise.nets.text.clip import TextConfig
 from rhinoise.nets.text.tokenizer import train_tokenizer
 from rhinoise.recipes import RECIPES
 from rhinoise.workflows.defaults import DEFAULT_RECIPE, DEFAULT_SIZE
-from rhinoise.workflows.events import Event, Progress, Said, Wrote
-from rhinoise.workflows.paths import output_folder
-from rhinoise.workflows.pictures import prepared_pictures
+from rhinoise.workflows.events import Event, Said, Wrote
+from rhinoise.workflows.paths import one_of, output_folder
+from rhinoise.workflows.pictures import prepared_pictures, reported
 
 SHOWN = 36
 """Pictures of the contact sheet, evenly from first to last."""
@@ -59,7 +59,8 @@ def inspect(request: InspectRequest) -> Generator[Event, None, DataReport]:
         raise ConfigError(f"--size is a number of pixels, 1 or more, not {request.size}")
     yield Said(f"reading the pictures of {request.source}")
     dataset = open_dataset(request.source, captions=request.captions, caption_lines=request.caption_lines)
-    preparation = Preparation(size=request.size, fit=_fit(request.fit), background=request.background)
+    fit = one_of(Fit, "fit", request.fit)
+    preparation = Preparation(size=request.size, fit=fit, background=request.background)
     prepared = yield from prepared_pictures(dataset, preparation)
     looks = yield from look_at(prepared)
     tokens, context = token_lengths(prepared, request.size)
@@ -81,22 +82,9 @@ def _check_outside(out: Path, source: Path) -> None:
         )
 
 
-def _fit(name: str) -> Fit:
-    for known in get_args(Fit):
-        if name == known:
-            return known
-    raise UnknownNameError("fit", name, get_args(Fit))
-
-
 def look_at(prepared: Prepared) -> Generator[Event, None, Looks]:
     """What is to be compared of every picture."""
-    work = looking(prepared.array)
-    while True:
-        try:
-            seen = next(work)
-        except StopIteration as end:
-            return end.value
-        yield Progress(stage="duplicates", done=seen.done, total=seen.total, unit="picture")
+    return (yield from reported(looking(prepared.array), "duplicates"))
 
 
 def token_lengths(prepared: Prepared, size: int) -> tuple[dict[str, int], int]:

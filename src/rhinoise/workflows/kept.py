@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from rhinoise.core.config import from_json
-from rhinoise.core.files import read_json
 from rhinoise.explain.chapters.run import StageTime
 from rhinoise.recipes import Recipe
 from rhinoise.storage.bundled import model_folder
@@ -17,6 +16,7 @@ from rhinoise.storage.run_folder import STEPS, RunFolder
 from rhinoise.workflows.adapt import ADAPTED, LOW_RANK, WAYS
 from rhinoise.workflows.distil import DISTILLED
 from rhinoise.workflows.paths import find_model
+from rhinoise.workflows.scores import kept_scores
 from rhinoise.workflows.stages import HELD_OUT
 
 SHEET = re.compile(r"(?P<way>low-rank-)?(?P<step>\d{7,})\.png")
@@ -123,7 +123,7 @@ def kept(name: Path | str) -> Kept:
         facts=about.get("facts", {}),
         hash=about.get("hash", ""),
         skipped=_skipped(place / "skipped.csv"),
-        scores=_scores(place / "scores.json", about.get("hash", "")),
+        scores=kept_scores(place / "scores.json", about.get("hash", "")),
     )
 
 
@@ -132,8 +132,3 @@ def _skipped(file: Path) -> list[tuple[str, str]]:
         return []
     with file.open(encoding="utf-8", newline="") as lines:
         return [(row[0], row[1]) for row in list(csv.reader(lines))[1:]]
-
-
-def _scores(file: Path, own: str) -> dict[str, Any]:
-    found = read_json(file) if file.is_file() else {}
-    return found if found.get("model_hash") == own else {}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from PIL import Image, ImageChops
 
@@ -26,11 +26,9 @@ def open_model(folder: Path | str, precision: str = "auto", *, few_steps: bool =
         ModelFolderError: there is none; a run that has not come so far is told how to go on.
         UnknownNameError: `precision` is not one.
     """
-    for known in get_args(Precision):
-        if precision == known:
-            place = find_model(folder)
-            return LatentDiffusion.load(_few_steps(place) if few_steps else place, precision=known)
-    raise UnknownNameError("precision", precision, get_args(Precision))
+    known: Precision = one_of(Precision, "precision", precision)
+    place = find_model(folder)
+    return LatentDiffusion.load(_few_steps(place) if few_steps else place, precision=known)
 
 
 def find_model(name: Path | str) -> Path:
@@ -83,10 +81,14 @@ def read_mask(path: Path) -> tuple[Image.Image, str]:
 
 def squared(image: Image.Image, size: int, fit: str, background: Colour = WHITE) -> Image.Image:
     """`core.images.square`, or UnknownNameError when `fit` is no way to make a picture square."""
-    for known in get_args(Fit):
-        if fit == known:
-            return square(image, size, known, background)
-    raise UnknownNameError("fit", fit, get_args(Fit))
+    return square(image, size, one_of(Fit, "fit", fit), background)
+
+
+def one_of(names: Any, kind: str, name: str) -> Any:
+    """`name` as one of the names of a Literal type; UnknownNameError when it is none of that kind."""
+    if name not in get_args(names):
+        raise UnknownNameError(kind, name, get_args(names))
+    return name
 
 
 def output_folder(out: Path) -> Path:
@@ -99,11 +101,21 @@ def output_folder(out: Path) -> Path:
 
 
 def output_picture(out: Path) -> Path:
-    """A picture file to write; RunFolderError when a folder is in its place."""
+    """A picture file to write; RunFolderError when a folder is in its place, ConfigError when not PNG."""
+    return _output_file(out, "picture.png", "pictures are written as PNG")
+
+
+def output_page(out: Path, name: str, what: str) -> Path:
+    """A page to write, `what` it is in words and its usual `name`; likewise for HTML."""
+    return _output_file(out, name, f"{what} is written as HTML")
+
+
+def _output_file(out: Path, name: str, kind: str) -> Path:
+    ending = Path(name).suffix
     if out.is_dir():
-        raise RunFolderError(f"--out {out} is a folder, wanted a file: {out / 'picture.png'}")
-    if out.suffix.lower() != ".png":
-        raise ConfigError(f"pictures are written as PNG: --out {out.with_suffix('.png')}, not {out}")
+        raise RunFolderError(f"--out {out} is a folder, wanted a file: {out / name}")
+    if out.suffix.lower() != ending:
+        raise ConfigError(f"{kind}: --out {out.with_suffix(ending)}, not {out}")
     return out
 
 

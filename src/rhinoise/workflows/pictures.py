@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Int
@@ -9,11 +10,14 @@ from jaxtyping import Int
 from rhinoise.core.files import cache_folder
 from rhinoise.data.dataset import Dataset, split
 from rhinoise.data.pixels import Preparation, Prepared, preparing
+from rhinoise.data.pixels import Progress as Counted
 from rhinoise.data.sources import open_dataset
 from rhinoise.recipes.recipe import Recipe
 from rhinoise.storage.run_folder import RunFolder
 from rhinoise.training.batches import Captions
 from rhinoise.workflows.events import Event, Progress, Said
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +72,17 @@ def read_pictures(run: RunFolder, source: str, recipe: Recipe) -> Generator[Even
 def prepared_pictures(dataset: Dataset, preparation: Preparation) -> Generator[Event, None, Prepared]:
     """Every picture decoded once, and kept."""
     work = preparing(dataset, preparation, cache_folder() / "pictures")
+    return (yield from reported(work, "pictures"))
+
+
+def reported(work: Generator[Counted, None, T], stage: str) -> Generator[Event, None, T]:
+    """The same work, its counts of pictures told as events of a stage."""
     while True:
         try:
             seen = next(work)
         except StopIteration as end:
             return end.value
-        yield Progress(stage="pictures", done=seen.done, total=seen.total, unit="picture")
+        yield Progress(stage=stage, done=seen.done, total=seen.total, unit="picture")
 
 
 def spread(indices: Int[np.ndarray, "m"], count: int) -> Int[np.ndarray, "k"]:

@@ -22,13 +22,13 @@ from rhinoise.core.random import INITIAL, noise_source
 from rhinoise.core.shapes import Images
 from rhinoise.evaluation.metrics import psnr, ssim
 from rhinoise.explain.measure.variance import deviation, in_words, rms, variance
-from rhinoise.pipeline.latent_diffusion import LatentDiffusion, batches
+from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.storage.provenance import write_png
 from rhinoise.workflows.defaults import DEFAULT_MODEL, DEFAULT_STRENGTH, DEFAULT_TIMES
 from rhinoise.workflows.devices import device_errors_told
+from rhinoise.workflows.drawing import finished, how, provenance, resolved
 from rhinoise.workflows.events import Event, Said, Wrote
-from rhinoise.workflows.generate import followed, how, provenance, resolved
 from rhinoise.workflows.paths import check_targets, open_model, output_folder, read_picture, squared
 
 STRENGTHS = tuple(step / 10 for step in range(1, 11))
@@ -96,19 +96,11 @@ def _one_strength(
     strength = DEFAULT_STRENGTH if request.strength is None else request.strength
     names = [f"{number}.png" for number in range(1, request.count + 1)]
     check_targets([out / name for name in (*names, "mean.png", "std.png", "sheet.png")], request.image)
-    picture = read_picture(request.image)
-    model = open_model(request.model, request.precision)
-    for remark in remarks({request.precision}, model.device):
-        yield Said(remark)
-    original = to_tensor([squared(picture, model.size, request.fit)])
+    model, original = yield from _opened(request)
     asked = resolved(replace(asked, image=original, strength=strength), model)
     yield Said(f"noising and denoising {request.image} {request.count} times: {how(asked)}")
 
-    parts, made = list(batches(asked)), []
-    for place, part in enumerate(parts):
-        latents = yield from followed(model.steps(part), len(model.levels(part)) - 1, place, len(parts))
-        made.append(model.finish(part, latents).cpu())
-    again = torch.cat(made)
+    (again,) = yield from finished(model, [asked])
     mean, spread = again.mean(dim=0, keepdim=True), deviation(again)
     survived = model.decode(model.encode(original)).cpu()
 
@@ -166,20 +158,13 @@ def _curve(request: ReconstructRequest, asked: GenerateRequest, out: Path) -> Ge
     from rhinoise.explain.plots.variance import variance_figure
 
     check_targets([out / "variance.png"], request.image)
-    picture = read_picture(request.image)
-    model = open_model(request.model, request.precision)
-    original = to_tensor([squared(picture, model.size, request.fit)])
+    model, original = yield from _opened(request)
     every = [resolved(replace(asked, image=original, strength=strength), model) for strength in STRENGTHS]
     yield Said(
         f"noising and denoising {request.image} {request.count} times at each of {len(every)} strengths: "
         f"{how(every[0]).rpartition(', ')[0]}"
     )
-    parts = [part for one in every for part in batches(one)]
-    made: dict[float, list[Images]] = {strength: [] for strength in STRENGTHS}
-    for place, part in enumerate(parts):
-        latents = yield from followed(model.steps(part), len(model.levels(part)) - 1, place, len(parts))
-        made[part.strength].append(model.finish(part, latents).cpu())
-    results = {strength: torch.cat(images) for strength, images in made.items()}
+    results = dict(zip(STRENGTHS, (yield from finished(model, every)), strict=True))
     survived = model.decode(model.encode(original)).cpu()
     found = [variance(images, original, strength) for strength, images in results.items()]
     (floor,) = rms(survived - original)
@@ -200,6 +185,17 @@ def _curve(request: ReconstructRequest, asked: GenerateRequest, out: Path) -> Ge
     )
     yield Wrote(out / "variance.json")
     yield Said(in_words(found, floor))
+
+
+def _opened(
+    request: ReconstructRequest,
+) -> Generator[Event, None, tuple[LatentDiffusion, Float[Tensor, "1 3 H W"]]]:
+    """The model, and the picture in its size."""
+    picture = read_picture(request.image)
+    model = open_model(request.model, request.precision)
+    for remark in remarks({request.precision}, model.device):
+        yield Said(remark)
+    return model, to_tensor([squared(picture, model.size, request.fit)])
 
 
 def distances(images: Images, original: Float[Tensor, "1 3 H W"]) -> list[Distance]:

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from rhinoise.core.config import from_json
+from rhinoise.core.files import read_json
 from rhinoise.diffusion.forward import DECIBELS
 from rhinoise.evaluation.clip import ClipScore
 from rhinoise.evaluation.distribution import Comparison, Diversity
@@ -188,6 +190,12 @@ def _right(side: Mapping[str, Accuracy], point: str) -> str:
 
 def _chance(side: Mapping[str, Accuracy], point: str) -> str:
     return f"{side[point].chance:.1%}" if point in side else "-"
+
+
+def kept_scores(file: Path, model_hash: str) -> dict[str, Any]:
+    """What a scores.json holds of this very model; empty where it is another's, or not there."""
+    found = read_json(file) if file.is_file() else {}
+    return found if found.get("model_hash") == model_hash else {}
 
 
 def kept_tables(found: Mapping[str, Any]) -> list[tuple[str, list[Row]]]:

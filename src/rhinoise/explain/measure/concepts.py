@@ -21,28 +21,7 @@ DRAWS = 1000
 """Bootstrap samples (Efron 1979)."""
 LEVEL = 0.95
 """Of an interval."""
-FUNCTION_WORDS = frozenset(
-    {
-        "a",
-        "an",
-        "and",
-        "as",
-        "at",
-        "by",
-        "for",
-        "from",
-        "in",
-        "is",
-        "it",
-        "its",
-        "of",
-        "on",
-        "or",
-        "the",
-        "to",
-    }
-    | {"with"}
-)
+FUNCTION_WORDS = frozenset("a an and as at by for from in is it its of on or the to with".split())  # noqa: SIM905
 """Words that say nothing of what is seen."""
 SOME = 6
 """Words of a set that are named where one was asked for that it does not have."""

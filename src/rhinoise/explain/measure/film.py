@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from rhinoise.core.files import finite
 from rhinoise.core.shapes import Images, Latents
 from rhinoise.diffusion.forward import DECIBELS
 from rhinoise.diffusion.guidance import DenoiseBoth
@@ -165,7 +166,7 @@ def develop(
     steps = tuple(
         FilmStep(
             step=still.step,
-            snr_db=_finite(DECIBELS * float(still.level.log_snr)),
+            snr_db=finite(DECIBELS * float(still.level.log_snr)),
             distance=distance,
             aspects={name: values[row] for name, values in apart.items()},
             guidance=None if still.guidance is None else float(guidance[row].square().mean().sqrt()),
@@ -207,7 +208,3 @@ def _fitted(
 def _rms(difference: Float[Tensor, "n c h w"]) -> list[float]:
     """Root mean square of each, in bytes."""
     return (127.5 * difference.square().mean(dim=(1, 2, 3)).sqrt()).tolist()
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

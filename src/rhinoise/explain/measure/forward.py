@@ -10,6 +10,7 @@ from einops import reduce
 from jaxtyping import Float
 from torch import Tensor
 
+from rhinoise.core.files import finite
 from rhinoise.core.random import noise
 from rhinoise.core.shapes import Images, Latents
 from rhinoise.diffusion.forward import DECIBELS, Frame, correlation
@@ -120,7 +121,7 @@ def snr_curve(schedule: Schedule, points: int = 200) -> SnrCurve:
     """A schedule's SNR in dB at `points` equal steps of time up to 1; at 0 there is no noise."""
     t = torch.linspace(0, 1, points + 1, dtype=torch.float64)[1:]
     values = (DECIBELS * schedule(t).log_snr.flatten()).tolist()
-    decibels = tuple(value if math.isfinite(value) else None for value in values)
+    decibels = tuple(map(finite, values))
     noisy = (time for time, value in zip(t.tolist(), values, strict=True) if value <= 0)
     return SnrCurve(
         t=tuple(t.tolist()), snr_db=decibels, even_t=next(noisy, math.inf), last_snr_db=decibels[-1]
