@@ -205,8 +205,7 @@ def _curve(request: ReconstructRequest, asked: GenerateRequest, out: Path) -> Ge
 def distances(images: Images, original: Float[Tensor, "1 3 H W"]) -> list[Distance]:
     """How far each picture is from the original."""
     truth = original.expand(len(images), -1, -1, -1)
-    rmse = 127.5 * (images - truth).square().mean(dim=(1, 2, 3)).sqrt()
-    columns = (column.tolist() for column in (rmse, psnr(images, truth), ssim(images, truth)))
+    columns = (rms(images - truth), psnr(images, truth).tolist(), ssim(images, truth).tolist())
     return [Distance(rmse=r, psnr=p, ssim=s) for r, p, s in zip(*columns, strict=True)]
 
 

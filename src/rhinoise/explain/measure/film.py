@@ -19,6 +19,7 @@ from rhinoise.diffusion.level import Denoise, NoiseLevel
 from rhinoise.diffusion.samplers import Step
 from rhinoise.explain.measure.aspects import ASPECTS
 from rhinoise.explain.measure.preview import Preview, fit_preview
+from rhinoise.explain.measure.variance import rms
 
 MOST_STILLS = 60
 """Steps that a film keeps at most, evenly from first to last: each is three latents of every picture."""
@@ -161,7 +162,7 @@ def develop(
     latent, picture = latent.float().cpu(), picture.cpu()
     preview = _fitted(scaled[:1], latent, picture, decode)
     expected, last = preview(x0), preview(latent)
-    apart = {name: _rms(ASPECTS[name](expected) - ASPECTS[name](last)) for name in SETTLED_WITHIN}
+    apart = {name: rms(ASPECTS[name](expected) - ASPECTS[name](last)) for name in SETTLED_WITHIN}
     steps = tuple(
         FilmStep(
             step=still.step,
@@ -170,7 +171,7 @@ def develop(
             aspects={name: values[row] for name, values in apart.items()},
             guidance=None if still.guidance is None else float(guidance[row].square().mean().sqrt()),
         )
-        for row, (still, distance) in enumerate(zip(stills, _rms(expected - last), strict=True))
+        for row, (still, distance) in enumerate(zip(stills, rms(expected - last), strict=True))
     )
     error = float(((last - picture) / 2).square().mean())
     return Film(
@@ -202,11 +203,6 @@ def _fitted(
 ) -> Preview:
     corner = start[:, :, :START_SIDE, :START_SIDE]
     return fit_preview([(latent, picture, 1.0), (corner, decode(corner).cpu(), START_WEIGHT)])
-
-
-def _rms(difference: Float[Tensor, "n c h w"]) -> list[float]:
-    """Root mean square of each, in bytes."""
-    return (127.5 * difference.square().mean(dim=(1, 2, 3)).sqrt()).tolist()
 
 
 def _finite(value: float) -> float | None:
