@@ -22,6 +22,9 @@ from rhinoise.core.shapes import Images
 Colour = tuple[int, int, int]
 """Red, green and blue, each in 0..255."""
 
+BRIGHTNESS = (0.299, 0.587, 0.114)
+"""How bright red, green and blue look (ITU-R BT.601)."""
+
 Fit = Literal["pad", "crop"]
 """How a picture becomes square: `pad` keeps all of it on a background, `crop` keeps the middle."""
 

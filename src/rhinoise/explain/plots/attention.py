@@ -20,6 +20,7 @@ from torch import Tensor
 
 from rhinoise.core.images import to_pil
 from rhinoise.core.shapes import Images
+from rhinoise.data.colours import luminance
 from rhinoise.explain.measure.attention import (
     Ablation,
     WordMaps,
@@ -245,7 +246,7 @@ def _reading(found: WordMaps) -> str:
 def _heated(image: Images, heat: Float[Tensor, "h w"], peak: float) -> Picture:
     at = at_size(heat[None], (image.shape[2], image.shape[3]))[0].numpy()
     colours = colormaps[HEAT](np.clip(at / peak, 0, 1))[..., :3]
-    light = _pixels(image) @ np.array([0.299, 0.587, 0.114])
+    light = luminance(_pixels(image))
     return colours * (1 - SHADE + SHADE * light[..., None])
 
 
