@@ -213,6 +213,12 @@ def square(image: Image.Image, size: int, fit: Fit = "pad", background: Colour =
     return canvas
 
 
+def enlarged(image: Image.Image, side: int) -> Image.Image:
+    """At least `side` pixels wide, in whole multiples, so that its pixels stay squares."""
+    factor = -(-side // image.width)
+    return image.resize((factor * image.width, factor * image.height), Image.Resampling.NEAREST)
+
+
 # --- PIL <=> tensors
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from rhinoise.core.backend import remarks
 from rhinoise.core.errors import ConfigError
 from rhinoise.core.files import write_json
-from rhinoise.core.images import grid, to_pil, to_tensor
+from rhinoise.core.images import enlarged, grid, to_pil, to_tensor
 from rhinoise.core.random import INITIAL, noise_source
 from rhinoise.core.shapes import Images
 from rhinoise.evaluation.metrics import psnr, ssim
@@ -134,7 +134,7 @@ def _one_strength(
         f"deviation, white is {largest:.0f} of 255": grey,
     }
     write_png(
-        grid([_enlarged(image) for image in sheet.values()], _columns(len(sheet)), list(sheet)),
+        grid([enlarged(image, SHOWN) for image in sheet.values()], _columns(len(sheet)), list(sheet)),
         out / "sheet.png",
         **provenance(asked, model, 0, request.image),
     )
@@ -221,11 +221,6 @@ def _grey(spread: Float[Tensor, "H W"]) -> Image.Image:
     """A deviation as a picture: black is none, white the largest."""
     share = spread / spread.max().clamp(min=1e-6)
     return to_pil((2 * share - 1).expand(1, 3, -1, -1))[0]
-
-
-def _enlarged(image: Image.Image) -> Image.Image:
-    factor = -(-SHOWN // image.width)
-    return image.resize((factor * image.width, factor * image.height), Image.Resampling.NEAREST)
 
 
 def _columns(number: int) -> int:

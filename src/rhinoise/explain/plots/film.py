@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from rhinoise.core.images import font_of, grid, to_pil
+from rhinoise.core.images import enlarged, font_of, grid, to_pil
 from rhinoise.explain.measure.film import SETTLED_WITHIN, Film, FilmStep
 from rhinoise.explain.plots.pictures import decibels
 from rhinoise.explain.plots.style import BLUE, EDGE, GREY, ORANGE, TEXT, dress, new_figure
@@ -51,7 +51,7 @@ def film_frames(film: Film) -> tuple[list[Image.Image], list[int]]:
 
 def _frame(pictures: Sequence[Image.Image], above: Sequence[str], below: str) -> Image.Image:
     """Pictures beside each other, a word above each and a line below."""
-    row = grid([_enlarged(picture, SIDE) for picture in pictures], len(pictures))
+    row = grid([enlarged(picture, SIDE) for picture in pictures], len(pictures))
     frame = Image.new("RGB", (row.width, row.height + 2 * LINE), "white")
     frame.paste(row, (0, LINE))
     draw, font = ImageDraw.Draw(frame), font_of(LETTERS - 1)
@@ -65,7 +65,7 @@ def _frame(pictures: Sequence[Image.Image], above: Sequence[str], below: str) ->
 def film_sheet(film: Film, title: str) -> Image.Image:
     """Every step as a column of three pictures; under it what it says, above all what to look for."""
     columns_of = zip(to_pil(film.noisy), to_pil(film.expected), _in_blue(film.guidance), strict=True)
-    cells = [grid([_enlarged(image, SIDE) for image in column], 1) for column in columns_of]
+    cells = [grid([enlarged(image, SIDE) for image in column], 1) for column in columns_of]
     head = [
         title,
         "from above: what the denoiser saw; what it expected; where the caption changed that (blue)",
@@ -157,9 +157,3 @@ def _in_blue(guidance: Float[Tensor, "n h w"]) -> list[Image.Image]:
     share = (guidance / guidance.max().clamp(min=1e-9)).sqrt()[:, None]
     blue = torch.tensor([int(BLUE[place : place + 2], 16) / 255 for place in (1, 3, 5)])[:, None, None]
     return to_pil(2 * (1 - share * (1 - blue)) - 1)
-
-
-def _enlarged(image: Image.Image, side: int) -> Image.Image:
-    """At least `side` pixels wide, in whole multiples."""
-    factor = -(-side // image.width)
-    return image.resize((factor * image.width, factor * image.height), Image.Resampling.NEAREST)
