@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from rhinoise.core.random import noise
+from rhinoise.core.random import noise_source
 from rhinoise.core.shapes import Latents, TextEmbedding
 from rhinoise.diffusion.level import Schedule
 from rhinoise.pipeline.denoiser import Denoiser
@@ -40,7 +40,7 @@ def loss_by_level(
         errors = []
         for start in range(0, len(latents), BATCH):
             x0 = latents[start : start + BATCH]
-            eps = torch.stack([noise(0, start + i, number, x0.shape[1:]) for i in range(len(x0))]).to(x0)
+            eps = noise_source(0, range(start, start + len(x0)), x0.shape[1:])(number).to(x0)
             x = level.add_noise(x0, eps)
             answer = denoiser.answer(x, level, text[start : start + BATCH])
             target = denoiser.prediction.target(level, x0, eps)

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rhinoise.core.random import noise
+from rhinoise.core.random import noise_source
 from rhinoise.core.shapes import Latents, TextEmbedding
 from rhinoise.diffusion.forward import DECIBELS
 from rhinoise.diffusion.level import Schedule
@@ -102,7 +102,7 @@ def errors_by_level(
         found: dict[str, list[Tensor]] = {name: [] for name in told}
         for start in range(0, len(latents), BATCH):
             x0 = latents[start : start + BATCH]
-            eps = torch.stack([noise(0, start + i, number, x0.shape[1:]) for i in range(len(x0))]).to(x0)
+            eps = noise_source(0, range(start, start + len(x0)), x0.shape[1:])(number).to(x0)
             x = level.add_noise(x0, eps)
             target = denoiser.prediction.target(level, x0, eps)
             for name, text in told.items():
