@@ -18,7 +18,6 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 from torch import Tensor
 
-from rhinoise.core.images import to_pil
 from rhinoise.core.shapes import Images
 from rhinoise.data.colours import luminance
 from rhinoise.explain.measure.attention import (
@@ -29,6 +28,7 @@ from rhinoise.explain.measure.attention import (
     concentration,
     relative,
 )
+from rhinoise.explain.plots.pictures import number, shown
 from rhinoise.explain.plots.sheet import Sheet
 from rhinoise.explain.plots.style import BLUE, EDGE, GREY, TEXT, TITLE
 
@@ -87,7 +87,7 @@ def words_figure(
     columns: list[tuple[str, list[Picture], list[str]]] = [
         (
             "the picture",
-            [_pixels(image), _pixels(other.image), _change(other, largest)],
+            [shown(image), shown(other.image), _change(other, largest)],
             ["", "", f"{other.rms:.0f}", ""],
         )
     ]
@@ -99,14 +99,14 @@ def words_figure(
                 _label(names[index], index),
                 [
                     _heated(image, relative(maps[index]), peak),
-                    _pixels(each.image),
+                    shown(each.image),
                     _change(each, largest),
                 ],
                 [
                     f"{float(shares[index]):.2f}",
                     f"{float(focus[index]):.2f}",
                     f"{each.rms:.0f}",
-                    _signed(fit if each.rms >= UNCHANGED else math.nan),
+                    "–" if math.isnan(fit) or each.rms < UNCHANGED else number(fit, 2),
                 ],
             )
         )
@@ -125,8 +125,8 @@ def words_figure(
     sheet = Sheet(across, bars + 3.2 * LINE + len(foot) * LINE + MARGIN)
     for line, text in enumerate(head):
         sheet.text(MARGIN, MARGIN + 1.3 * LINE * line, text, fontsize=TITLE)
-    for number, row in enumerate(rows):
-        y = top + number * each_row
+    for place, row in enumerate(rows):
+        y = top + place * each_row
         for band, name in enumerate(bands):
             middle = y + LINE + band * (FRAME + GAP) + FRAME / 2
             sheet.text(left - 0.1, middle, name, ha="right", va="center", color=GREY)
@@ -135,7 +135,7 @@ def words_figure(
             sheet.text(left - 0.1, below + line * LINE, name, ha="right", color=GREY)
         for column, (title, pictures, values) in enumerate(row):
             x = left + column * (FRAME + GAP)
-            own = number == column == 0
+            own = place == column == 0
             sheet.text(x + FRAME / 2, y, title, ha="center", color=GREY if own else "black")
             for band, pixels in enumerate(pictures):
                 sheet.picture(x, y + LINE + band * (FRAME + GAP), FRAME, FRAME, pixels)
@@ -180,7 +180,7 @@ def steps_figure(
         x = left + column * (TILE + GAP)
         sheet.text(x + TILE / 2, top - 2 * LINE, f"{step + 1}", ha="center")
         sheet.text(x + TILE / 2, top - LINE, f"{100 * float(found.noise[step]):.0f}", ha="center")
-        sheet.picture(x, top, TILE, TILE, _pixels(image))
+        sheet.picture(x, top, TILE, TILE, shown(image))
     sheet.text(left + tiles + 0.55, top + TILE - LINE, "share of attention, %", color=GREY)
     for row, index in enumerate(chosen):
         y = top + (row + 1) * (TILE + GAP)
@@ -196,9 +196,9 @@ def steps_figure(
     return sheet.figure
 
 
-def shown_steps(number: int) -> list[int]:
+def shown_steps(total: int) -> list[int]:
     """At most SHOWN_STEPS of so many steps, evenly, the first and the last among them."""
-    return sorted({round(step) for step in np.linspace(0, number - 1, min(number, SHOWN_STEPS))})
+    return sorted({round(step) for step in np.linspace(0, total - 1, min(total, SHOWN_STEPS))})
 
 
 def _bar(sheet: Sheet, x: float, y: float, end: float, what: str) -> None:
@@ -246,20 +246,12 @@ def _reading(found: WordMaps) -> str:
 def _heated(image: Images, heat: Float[Tensor, "h w"], peak: float) -> Picture:
     at = at_size(heat[None], (image.shape[2], image.shape[3]))[0].numpy()
     colours = colormaps[HEAT](np.clip(at / peak, 0, 1))[..., :3]
-    light = luminance(_pixels(image))
+    light = luminance(shown(image))
     return colours * (1 - SHADE + SHADE * light[..., None])
 
 
 def _change(each: Ablation, largest: float) -> Picture:
     return colormaps[HEAT](Normalize(0, largest)(each.change.numpy()))[..., :3]
-
-
-def _pixels(image: Images) -> Picture:
-    return np.asarray(to_pil(image)[0], dtype=np.float64) / 255
-
-
-def _signed(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value + 0.0:.2f}".replace("-", "−")
 
 
 def _wrapped(text: str, across: float, size: int = TEXT) -> list[str]:
