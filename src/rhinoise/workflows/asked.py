@@ -40,7 +40,7 @@ from rhinoise.explain.measure.words import labels, without, words_of
 from rhinoise.explain.pages.page import film_uri
 from rhinoise.explain.plots.atlas import clouds_figure
 from rhinoise.explain.plots.attention import overlay, peak_of
-from rhinoise.explain.plots.film import film_frames
+from rhinoise.explain.plots.film import film_columns, film_frames
 from rhinoise.nets.attention import refuse_blind
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.pipeline.request import GenerateRequest
@@ -168,7 +168,8 @@ def filmed(asked: Subject) -> Work[Filmed]:
     steps = model.steps(request, around=recorder.around, around_both=recorder.around_both)
     latents = yield from followed(recorder.record(steps), total)
     film = develop(recorder.stills, 0, latents, model.finish(request, latents), model.decode)
-    return Filmed(prompt=asked.prompt, seed=asked.seed, film=film, moving=film_uri(*film_frames(film)))
+    moving = film_uri(*film_frames(film, film_columns(film)))
+    return Filmed(prompt=asked.prompt, seed=asked.seed, film=film, moving=moving)
 
 
 def varied(asked: Subject) -> Work[Varied]:
