@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from rhinoise.core.shapes import Images
+from rhinoise.explain.measure.evenly import evenly
 from rhinoise.explain.measure.film import Film
 from rhinoise.explain.measure.survey import STYLE, Survey
 from rhinoise.explain.measure.variance import Variance
@@ -216,7 +217,7 @@ def film_chapter(found: Filmed | str, command: str) -> Chapter:
     if isinstance(found, str):
         return left_out("film", title, about, found)
     film = found.film
-    kept = _evenly(len(film.steps), 8)
+    kept = evenly(len(film.steps), 8)
     labels = [f"step {film.steps[i].step}" for i in kept]
     settled = " and ".join(f"the {name} at step {step}" for name, step in film.settled.items())
     blocks: list[Block] = [
@@ -246,12 +247,6 @@ def film_chapter(found: Filmed | str, command: str) -> Chapter:
         "by_step": [asdict(step) for step in film.steps],
     }
     return Chapter(name="film", title=title, about=about, blocks=blocks, numbers=numbers)
-
-
-def _evenly(total: int, count: int) -> list[int]:
-    """At most `count` of so many places, first and last included."""
-    count = min(total, count)
-    return sorted({round(i * (total - 1) / max(1, count - 1)) for i in range(count)})
 
 
 # --- variance

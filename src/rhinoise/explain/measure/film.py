@@ -18,6 +18,7 @@ from rhinoise.diffusion.guidance import DenoiseBoth
 from rhinoise.diffusion.level import Denoise, NoiseLevel
 from rhinoise.diffusion.samplers import Step
 from rhinoise.explain.measure.aspects import ASPECTS
+from rhinoise.explain.measure.evenly import evenly
 from rhinoise.explain.measure.preview import Preview, fit_preview
 from rhinoise.explain.measure.variance import rms
 
@@ -83,8 +84,7 @@ class Recorder:
 
 def kept_steps(total: int) -> list[int]:
     """The steps that a film of `total` keeps, first and last included."""
-    count = min(total, MOST_STILLS)
-    return sorted({round(1 + i * (total - 1) / max(1, count - 1)) for i in range(count)})
+    return [1 + place for place in evenly(total, MOST_STILLS)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,7 @@ from rhinoise.explain.measure.attention import (
     concentration,
     relative,
 )
+from rhinoise.explain.measure.evenly import evenly
 from rhinoise.explain.plots.pictures import number, shown
 from rhinoise.explain.plots.sheet import Sheet
 from rhinoise.explain.plots.style import BLUE, EDGE, GREY, TEXT, TITLE
@@ -198,7 +199,7 @@ def steps_figure(
 
 def shown_steps(total: int) -> list[int]:
     """At most SHOWN_STEPS of so many steps, evenly, the first and the last among them."""
-    return sorted({round(step) for step in np.linspace(0, total - 1, min(total, SHOWN_STEPS))})
+    return evenly(total, SHOWN_STEPS)
 
 
 def _bar(sheet: Sheet, x: float, y: float, end: float, what: str) -> None:

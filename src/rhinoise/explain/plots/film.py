@@ -36,10 +36,11 @@ DEFINITION = (
 
 
 Column = tuple[Image.Image, Image.Image, Image.Image]
+"""A step's pictures from above: noisy, expected, and what the caption changes."""
 
 
 def film_columns(film: Film) -> list[Column]:
-    """Of each step its pictures, SIDE pixels wide: noisy, expected, and what the caption changes."""
+    """Every step's pictures, at least SIDE pixels wide."""
     rows = (to_pil(film.noisy), to_pil(film.expected), _in_blue(film.guidance))
     noisy, expected, guidance = ([enlarged(image, SIDE) for image in row] for row in rows)
     return list(zip(noisy, expected, guidance, strict=True))
