@@ -21,15 +21,9 @@ from rhinoise.diffusion.forward import forward_strip
 from rhinoise.evaluation.levels import loss_by_level
 from rhinoise.evaluation.memorisation import PIXELS
 from rhinoise.evaluation.metrics import psnr
-from rhinoise.explain.chapters.model import (
-    Attended,
-    Checked,
-    Filmed,
-    Restored,
-    SmallAtlas,
-    Strip,
-    Varied,
-)
+from rhinoise.explain.chapters.drawing import Attended, Filmed, Varied
+from rhinoise.explain.chapters.latents import Restored, SmallAtlas, Strip
+from rhinoise.explain.chapters.worth import Checked
 from rhinoise.explain.measure.aspects import ASPECTS
 from rhinoise.explain.measure.attention import change, gathered, relative, root_mean_square, watched
 from rhinoise.explain.measure.film import Recorder, develop, kept_steps
