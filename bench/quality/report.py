@@ -17,10 +17,8 @@ from bench.quality.pictures import GALLERY, Pictures
 from bench.quality.reach import Point, reach
 from bench.quality.scores import FEATURE_SPACE
 from rhinoise.core.files import read_json, write_json, write_text
-from rhinoise.explain.plots.style import save_figure
+from rhinoise.explain.plots.style import SIX, save_figure
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
-"""One for each contestant, told apart by every kind of colour vision (Okabe & Ito 2008)."""
 SHOWN = 12
 """Pictures of each contestant in the figure, half of them held out."""
 
@@ -237,7 +235,7 @@ def curves(known: dict[str, Any]) -> Figure:
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     for axes, measure in ((left, MEASURES[0]), (right, MEASURES[-1])):
-        for colour, who in zip(COLOURS, CONTESTANTS, strict=True):
+        for colour, who in zip(SIX[: len(CONTESTANTS)], CONTESTANTS, strict=True):
             for weights, style in (("ema", "o-"), ("raw", "x:")):
                 if points := _curve(known, who, weights, measure):
                     label = f"{who}, {'averaged' if weights == 'ema' else 'raw'} weights"

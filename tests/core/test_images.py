@@ -14,6 +14,7 @@ from PIL import Image, ImageFont
 from rhinoise.core import images
 from rhinoise.core.errors import PictureError
 from rhinoise.core.images import (
+    enlarged,
     from_uint8,
     grid,
     inspect_picture,
@@ -241,6 +242,15 @@ def test_pad_keeps_all_and_crop_keeps_the_middle():
     assert square(wide, 32, "pad", GREEN).getpixel((0, 0)) == GREEN
     assert square(wide, 32, "pad", GREEN).getpixel((0, 8)) == (200, 10, 10)
     assert square(wide, 32, "crop", GREEN).getcolors() == [(32 * 32, (200, 10, 10))]
+
+
+@pytest.mark.parametrize(("side", "factor"), [(1, 1), (20, 1), (21, 2), (128, 7)])
+def test_pictures_are_enlarged_in_whole_multiples(side, factor):
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (10, 20, 3), np.uint8))
+    found = np.asarray(enlarged(picture, side))
+    assert found.shape == (10 * factor, 20 * factor, 3)
+    assert (found[::factor, ::factor] == np.asarray(picture)).all()
+    assert (found[factor - 1 :: factor, factor - 1 :: factor] == np.asarray(picture)).all()
 
 
 # --- tensors

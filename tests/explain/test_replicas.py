@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -29,3 +31,12 @@ def test_every_pair_is_shown_with_its_label_and_ratios_and_nothing_overlaps(numb
     width, height = figure.canvas.get_width_height()
     assert all(one.x0 >= 0 and one.x1 <= width and one.y0 >= 0 and one.y1 <= height for one in extents)
     assert not any(a.overlaps(b) for i, a in enumerate(extents) for b in extents[:i])
+
+
+def test_a_dollar_in_a_prompt_is_no_mathematics() -> None:
+    """Read as TeX, this prompt could not be drawn."""
+    (pair,) = pairs(1)
+    prompt = r"$\frac$ of a pie"
+    figure = replica_figure([replace(pair, prompt=prompt)], title="From $5 to $10")
+    figure.draw_without_rendering()
+    assert prompt in {text.get_text() for text in figure.texts}

@@ -8,27 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
-from rhinoise.explain.chapters.model import (
-    atlas_chapter,
-    attention_chapter,
-    autoencoder_chapter,
-    film_chapter,
-    forward_chapter,
-    replicas_chapter,
-    variance_chapter,
-)
-from rhinoise.explain.chapters.run import (
-    POINTS,
-    Data,
-    Plan,
-    data_chapter,
-    loss_chapter,
-    next_chapter,
-    plan_chapter,
-    samples_chapter,
-    scores_chapter,
-    thinned,
-)
+from rhinoise.explain.chapters.data import Data, data_chapter
+from rhinoise.explain.chapters.drawing import attention_chapter, film_chapter, variance_chapter
+from rhinoise.explain.chapters.latents import atlas_chapter, autoencoder_chapter, forward_chapter
+from rhinoise.explain.chapters.losses import POINTS, loss_chapter, thinned
+from rhinoise.explain.chapters.training import Plan, plan_chapter, samples_chapter
+from rhinoise.explain.chapters.worth import next_chapter, replicas_chapter, scores_chapter
 from rhinoise.explain.report import SHOWN, Book, pictures
 
 EMPTY = Data(

@@ -8,7 +8,8 @@ from PIL import Image
 
 from rhinoise.core.images import to_tensor
 from rhinoise.evaluation.levels import loss_by_level
-from rhinoise.explain.measure.information import TOLD, errors_by_level, times_of, told_of
+from rhinoise.explain.measure.information import BATCH, TOLD, times_of, told_of
+from rhinoise.pipeline.errors import errors_by_level
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 
 
@@ -32,10 +33,9 @@ def test_it_is_the_loss_that_evaluation_measures(trained: Path, shapes: Path) ->
     images = to_tensor([Image.open(shapes / f"{name}.png").convert("RGB").resize((16, 16)) for name in names])
     latents, told = model.encode(images), told_of(captions, model.embed)
     times = times_of(model.schedule)
-    ours = list(errors_by_level(model.denoiser, model.schedule, latents, told, times))
-    theirs = loss_by_level(
-        model.denoiser, model.schedule, latents, told[TOLD[0]], times=[float(time) for time in times]
-    )
+    levels = times.tolist()
+    ours = list(errors_by_level(model.denoiser, model.schedule, latents, told, levels, batch=BATCH))
+    theirs = loss_by_level(model.denoiser, model.schedule, latents, told[TOLD[0]], times=levels)
     for errors, level in zip(ours, theirs, strict=True):
         assert torch.allclose(
             errors[TOLD[0]].mean(1), torch.tensor([level.answer, level.x0]), rtol=1e-4, atol=1e-6

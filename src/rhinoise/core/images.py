@@ -22,6 +22,9 @@ from rhinoise.core.shapes import Images
 Colour = tuple[int, int, int]
 """Red, green and blue, each in 0..255."""
 
+BRIGHTNESS = (0.299, 0.587, 0.114)
+"""How bright red, green and blue look (ITU-R BT.601)."""
+
 Fit = Literal["pad", "crop"]
 """How a picture becomes square: `pad` keeps all of it on a background, `crop` keeps the middle."""
 
@@ -208,6 +211,12 @@ def square(image: Image.Image, size: int, fit: Fit = "pad", background: Colour =
     canvas = Image.new("RGB", (size, size), background)
     canvas.paste(inner, ((size - width) // 2, (size - height) // 2))
     return canvas
+
+
+def enlarged(image: Image.Image, side: int) -> Image.Image:
+    """At least `side` pixels wide, in whole multiples, so that its pixels stay squares."""
+    factor = -(-side // image.width)
+    return image.resize((factor * image.width, factor * image.height), Image.Resampling.NEAREST)
 
 
 # --- PIL <=> tensors

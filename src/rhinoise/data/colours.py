@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, Shaped, UInt8
 
-from rhinoise.core.images import Colour
+from rhinoise.core.images import BRIGHTNESS, Colour
 
 PAINTS: dict[str, Colour] = {
     "red": (221, 46, 68),
@@ -101,8 +101,8 @@ def differ(paint: Paint, name: str) -> bool:
 
 
 def luminance(values: Float[np.ndarray, "*s 3"]) -> Float[np.ndarray, "*s"]:
-    """How light a colour is, 0..255 (ITU-R BT.601)."""
-    return np.asarray(values @ np.array([0.299, 0.587, 0.114]))
+    """How light a colour is, in the unit of its channels."""
+    return np.asarray(values @ np.array(BRIGHTNESS))
 
 
 def _alike(values: Float[np.ndarray, "h w 3"], paint: Float[np.ndarray, "3"]) -> Float[np.ndarray, "h w"]:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import torch
 
-from rhinoise.core.random import noise
 from rhinoise.core.shapes import Latents, TextEmbedding
 from rhinoise.diffusion.level import Schedule
 from rhinoise.pipeline.denoiser import Denoiser
+from rhinoise.pipeline.errors import errors_by_level
 
 TIMES = (0.05, 0.2, 0.35, 0.5, 0.65, 0.8, 0.95)
 BATCH = 64
@@ -24,7 +24,6 @@ class LevelLoss:
     x0: float
 
 
-@torch.no_grad()
 def loss_by_level(
     denoiser: Denoiser,
     schedule: Schedule,
@@ -35,17 +34,9 @@ def loss_by_level(
 ) -> list[LevelLoss]:
     """The held-out loss by noise level; its noise depends on picture and time alone, so that runs compare."""
     found = []
-    for number, time in enumerate(times):
-        level = schedule(torch.tensor([time], device=latents.device))
-        errors = []
-        for start in range(0, len(latents), BATCH):
-            x0 = latents[start : start + BATCH]
-            eps = torch.stack([noise(0, start + i, number, x0.shape[1:]) for i in range(len(x0))]).to(x0)
-            x = level.add_noise(x0, eps)
-            answer = denoiser.answer(x, level, text[start : start + BATCH])
-            target = denoiser.prediction.target(level, x0, eps)
-            guess = denoiser.prediction.x0(level, x, answer)
-            errors.append(torch.stack([(answer - target) ** 2, (guess - x0) ** 2]).mean(dim=(2, 3, 4)))
-        answer_error, x0_error = torch.cat(errors, dim=1).mean(dim=1).tolist()
-        found.append(LevelLoss(time, float(level.log_snr), answer_error, x0_error))
+    every = errors_by_level(denoiser, schedule, latents, {"caption": text}, times, batch=BATCH)
+    for time, errors in zip(times, every, strict=True):
+        log_snr = float(schedule(torch.tensor([time], device=latents.device)).log_snr)
+        answer, x0 = errors["caption"].mean(dim=1).tolist()
+        found.append(LevelLoss(time, log_snr, answer, x0))
     return found

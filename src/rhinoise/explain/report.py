@@ -19,6 +19,9 @@ from rhinoise.explain.pages.page import data_uri, render
 SHOWN = 128
 """Pixels a side that pictures have in the page, at most; smaller ones are in it to the pixel."""
 
+STRIP = "6rem"
+"""How wide a picture of a strip is, in CSS."""
+
 
 @dataclass(frozen=True)
 class Words:

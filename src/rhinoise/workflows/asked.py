@@ -21,15 +21,9 @@ from rhinoise.diffusion.forward import forward_strip
 from rhinoise.evaluation.levels import loss_by_level
 from rhinoise.evaluation.memorisation import PIXELS
 from rhinoise.evaluation.metrics import psnr
-from rhinoise.explain.chapters.model import (
-    Attended,
-    Checked,
-    Filmed,
-    Restored,
-    SmallAtlas,
-    Strip,
-    Varied,
-)
+from rhinoise.explain.chapters.drawing import Attended, Filmed, Varied
+from rhinoise.explain.chapters.latents import Restored, SmallAtlas, Strip
+from rhinoise.explain.chapters.worth import Checked
 from rhinoise.explain.measure.attention import change, relative, root_mean_square
 from rhinoise.explain.measure.forward import decoded
 from rhinoise.explain.measure.survey import GROUP
@@ -38,7 +32,7 @@ from rhinoise.explain.measure.words import labels, without, words_of
 from rhinoise.explain.pages.page import film_uri
 from rhinoise.explain.plots.atlas import clouds_figure
 from rhinoise.explain.plots.attention import overlay, peak_of
-from rhinoise.explain.plots.film import film_frames
+from rhinoise.explain.plots.film import film_columns, film_frames
 from rhinoise.nets.attention import refuse_blind
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.pipeline.request import GenerateRequest
@@ -162,7 +156,12 @@ def filmed(asked: Subject) -> Work[Filmed]:
     yield Said(f"filming how “{asked.prompt}” is drawn")
     latents = yield from followed(filming.steps(request), len(model.levels(request)) - 1)
     film = filming.developed(0, latents, model.finish(request, latents))
-    return Filmed(prompt=asked.prompt, seed=asked.seed, film=film, moving=film_uri(*film_frames(film)))
+    return Filmed(
+        prompt=asked.prompt,
+        seed=asked.seed,
+        film=film,
+        moving=film_uri(*film_frames(film, film_columns(film))),
+    )
 
 
 def varied(asked: Subject) -> Work[Varied]:

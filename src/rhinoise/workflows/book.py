@@ -8,8 +8,12 @@ from typing import Any
 from PIL import Image
 
 from rhinoise.explain.advice import Found, advise
-from rhinoise.explain.chapters import model as seen
-from rhinoise.explain.chapters import run as told
+from rhinoise.explain.chapters.data import Data, data_chapter
+from rhinoise.explain.chapters.drawing import attention_chapter, film_chapter, variance_chapter
+from rhinoise.explain.chapters.latents import atlas_chapter, autoencoder_chapter, forward_chapter
+from rhinoise.explain.chapters.losses import loss_chapter
+from rhinoise.explain.chapters.training import Plan, Sample, plan_chapter, samples_chapter
+from rhinoise.explain.chapters.worth import next_chapter, replicas_chapter, scores_chapter
 from rhinoise.explain.pages.page import data_uri
 from rhinoise.explain.report import Book, Chapter, Command, Words
 from rhinoise.storage.description import licences_of
@@ -28,7 +32,7 @@ def book_of(known: Kept, answers: Mapping[str, Any] | None) -> Book:
     name = known.place.name
     learnt, held_out = found.get("counts", (known.facts.get("pictures"), known.facts.get("held_out")))
     commands = commands_of(known)
-    data = told.Data(
+    data = Data(
         source=_called(known.source),
         learnt=learnt,
         held_out=held_out,
@@ -39,7 +43,7 @@ def book_of(known: Kept, answers: Mapping[str, Any] | None) -> Book:
         report=None if isinstance(found.get("data"), str) else found.get("data"),
         why_not=found.get("data", "") if isinstance(found.get("data"), str) else "",
     )
-    plan = told.Plan(
+    plan = Plan(
         stages=known.stages,
         seconds=known.plan.get("seconds"),
         minutes=known.recipe.minutes if known.recipe else None,
@@ -52,27 +56,27 @@ def book_of(known: Kept, answers: Mapping[str, Any] | None) -> Book:
     replicas = known.scores.get("replicas")
     measured = _replica_rows(tables) if replicas else []
     chapters = [
-        told.data_chapter(data),
-        told.plan_chapter(plan),
-        seen.autoencoder_chapter(found.get("autoencoder", ""), score, _picture(known, "autoencoder.png")),
+        data_chapter(data),
+        plan_chapter(plan),
+        autoencoder_chapter(found.get("autoencoder", ""), score, _picture(known, "autoencoder.png")),
     ]
     if answers is not None:
-        chapters.append(seen.forward_chapter(found["forward"]))
+        chapters.append(forward_chapter(found["forward"]))
     chapters += [
-        told.loss_chapter(known.entries, known.looks, losses),
-        told.samples_chapter(_samples(known), _few_steps(known)),
+        loss_chapter(known.entries, known.looks, losses),
+        samples_chapter(_samples(known), _few_steps(known)),
     ]
     if answers is not None:
         chapters += [
-            seen.film_chapter(found["film"], commands["film"]),
-            seen.variance_chapter(found["variance"], commands["variance"]),
-            seen.atlas_chapter(found["atlas"], commands["atlas"]),
-            seen.attention_chapter(found["attention"], commands["attention"]),
-            seen.replicas_chapter(found["replicas"], measured, commands["check"]),
+            film_chapter(found["film"], commands["film"]),
+            variance_chapter(found["variance"], commands["variance"]),
+            atlas_chapter(found["atlas"], commands["atlas"]),
+            attention_chapter(found["attention"], commands["attention"]),
+            replicas_chapter(found["replicas"], measured, commands["check"]),
         ]
-    chapters.append(told.scores_chapter(known.scores, tables, commands["evaluate"]))
+    chapters.append(scores_chapter(known.scores, tables, commands["evaluate"]))
     advice = advise(_found(known, data, score, losses, found.get("replicas"), found.get("data"), commands))
-    chapters.append(told.next_chapter(advice, commands["draw"]))
+    chapters.append(next_chapter(advice, commands["draw"]))
     if answers is None:
         chapters.append(_more(commands["report"]))
     return Book(
@@ -150,8 +154,8 @@ def _picture(known: Kept, name: str) -> str | None:
     return _uri(file) if known.is_run and file.is_file() else None
 
 
-def _samples(known: Kept) -> list[told.Sample]:
-    return [told.Sample(step=step, uri=_uri(file)) for step, file in known.samples]
+def _samples(known: Kept) -> list[Sample]:
+    return [Sample(step=step, uri=_uri(file)) for step, file in known.samples]
 
 
 def _few_steps(known: Kept) -> tuple[str, int] | None:
@@ -183,7 +187,7 @@ def _more(ask: str) -> Chapter:
 
 def _found(
     known: Kept,
-    data: told.Data,
+    data: Data,
     score: Mapping[str, float] | None,
     losses: tuple[float, float] | None,
     drawn: Any,

@@ -16,7 +16,7 @@ from rhinoise.core.files import replacing, write_json
 from rhinoise.core.shapes import Images, Latents
 from rhinoise.diffusion.samplers import Step
 from rhinoise.explain.measure.film import SETTLED_WITHIN, Film, Recorder, develop, kept_steps
-from rhinoise.explain.plots.film import DEFINITION, film_figure, film_frames, film_sheet
+from rhinoise.explain.plots.film import DEFINITION, film_columns, film_figure, film_frames, film_sheet
 from rhinoise.explain.plots.style import save_figure
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.pipeline.request import GenerateRequest
@@ -99,8 +99,8 @@ def numbers(film: Film) -> dict[str, Any]:
 
 def _written(film: Film, path: Path, about: Mapping[str, Any]) -> Generator[Event, None, None]:
     """One film's files."""
-    places = film_paths(path)
-    frames, milliseconds = film_frames(film)
+    places, columns = film_paths(path), film_columns(film)
+    frames, milliseconds = film_frames(film, columns)
     with replacing(places["webp"]) as temporary:
         frames[0].save(
             temporary,
@@ -114,7 +114,7 @@ def _written(film: Film, path: Path, about: Mapping[str, Any]) -> Generator[Even
             xmp=source_xmp(about["source"]).encode(),
         )
     title = f'"{about["request"]["prompt"]}", seed {about["request"]["seed"]}, {film.total} steps'
-    write_png(film_sheet(film, title), places["png"], effort=EFFORT, **about)
+    write_png(film_sheet(film, columns, title), places["png"], effort=EFFORT, **about)
     with replacing(places["safetensors"]) as temporary:
         save_file({name: value.contiguous() for name, value in film.latents.items()}, temporary)
     write_json(places["json"], {"request": about["request"], **numbers(film)})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rhinoise.core.config import from_json
-from rhinoise.explain.chapters.run import StageTime
+from rhinoise.explain.chapters.training import StageTime
 from rhinoise.recipes import Recipe
 from rhinoise.storage.bundled import model_folder
 from rhinoise.storage.index import INDEX, OURS, read_facts, read_index

@@ -6,16 +6,10 @@ from pathlib import Path
 
 from rhinoise.core.errors import ConfigError
 from rhinoise.core.files import write_json
-from rhinoise.explain.measure.information import (
-    TOLD,
-    Information,
-    errors_by_level,
-    summed,
-    times_of,
-    told_of,
-)
+from rhinoise.explain.measure.information import BATCH, TOLD, Information, summed, times_of, told_of
 from rhinoise.explain.plots.information import information_figure
 from rhinoise.explain.plots.style import save_figure
+from rhinoise.pipeline.errors import errors_by_level
 from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
 from rhinoise.workflows.pictures import read_pictures, spread
@@ -64,7 +58,8 @@ def levels(request: LevelsRequest) -> Generator[Event, None, Information]:
     times = times_of(model.schedule)
     yield Said(f"measuring the loss at {len(times)} noise levels on {len(latents)} pictures")
     errors = []
-    for found in errors_by_level(model.denoiser, model.schedule, latents, told, times):
+    every = errors_by_level(model.denoiser, model.schedule, latents, told, times.tolist(), batch=BATCH)
+    for found in every:
         errors.append(found)
         yield Progress(stage="levels", done=len(errors), total=len(times), unit="level")
     information = summed(model.schedule, times, errors, latents[0].numel())

@@ -17,7 +17,7 @@ from torch import Tensor
 from rhinoise.core.backend import remarks
 from rhinoise.core.errors import ConfigError
 from rhinoise.core.files import write_json
-from rhinoise.core.images import grid, to_pil, to_tensor
+from rhinoise.core.images import enlarged, grid, to_pil, to_tensor
 from rhinoise.core.random import INITIAL, noise_source
 from rhinoise.core.shapes import Images
 from rhinoise.evaluation.metrics import psnr, ssim
@@ -126,7 +126,7 @@ def _one_strength(
         f"deviation, white is {largest:.0f} of 255": grey,
     }
     write_png(
-        grid([_enlarged(image) for image in sheet.values()], _columns(len(sheet)), list(sheet)),
+        grid([enlarged(image, SHOWN) for image in sheet.values()], _columns(len(sheet)), list(sheet)),
         out / "sheet.png",
         **provenance(asked, model, 0, request.image),
     )
@@ -201,8 +201,7 @@ def _opened(
 def distances(images: Images, original: Float[Tensor, "1 3 H W"]) -> list[Distance]:
     """How far each picture is from the original."""
     truth = original.expand(len(images), -1, -1, -1)
-    rmse = 127.5 * (images - truth).square().mean(dim=(1, 2, 3)).sqrt()
-    columns = (column.tolist() for column in (rmse, psnr(images, truth), ssim(images, truth)))
+    columns = (rms(images - truth), psnr(images, truth).tolist(), ssim(images, truth).tolist())
     return [Distance(rmse=r, psnr=p, ssim=s) for r, p, s in zip(*columns, strict=True)]
 
 
@@ -218,11 +217,6 @@ def _grey(spread: Float[Tensor, "H W"]) -> Image.Image:
     """A deviation as a picture: black is none, white the largest."""
     share = spread / spread.max().clamp(min=1e-6)
     return to_pil((2 * share - 1).expand(1, 3, -1, -1))[0]
-
-
-def _enlarged(image: Image.Image) -> Image.Image:
-    factor = -(-SHOWN // image.width)
-    return image.resize((factor * image.width, factor * image.height), Image.Resampling.NEAREST)
 
 
 def _columns(number: int) -> int:

@@ -2,7 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from rhinoise.explain.measure.aspects import ASPECTS, BRIGHTNESS, CELLS, brightness, colours, details, layout
+from rhinoise.core.images import BRIGHTNESS
+from rhinoise.explain.measure.aspects import ASPECTS, CELLS, brightness, colours, details, layout
 
 
 @pytest.mark.parametrize("name", ASPECTS)

@@ -10,11 +10,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from rhinoise.core.images import BRIGHTNESS
 from rhinoise.core.shapes import Images
 
 CELLS = 8
-BRIGHTNESS = (0.299, 0.587, 0.114)
-"""How bright red, green and blue look (ITU-R BT.601)."""
 
 
 def brightness(images: Images) -> Float[Tensor, "b 1 H W"]:

@@ -67,14 +67,14 @@ class Concepts:
     """The part of the concepts whose own pictures are nearer to each other than to other concepts'."""
 
 
-def words_of(caption: str) -> list[str]:
+def distinct_words(caption: str) -> list[str]:
     """A caption's words, in small letters, each once."""
     return list(dict.fromkeys(re.findall(r"\w+", caption.lower())))
 
 
 def holders(captions: Sequence[str], word: str) -> list[int]:
     """Which captions hold the word; UnknownNameError, with the nearest one, when none does."""
-    found = [index for index, caption in enumerate(captions) if word.lower() in words_of(caption)]
+    found = [index for index, caption in enumerate(captions) if word.lower() in distinct_words(caption)]
     if not found:
         known = [other for other, _ in frequent(captions)]
         near = get_close_matches(word.lower(), known, n=3, cutoff=0.6)
@@ -98,7 +98,7 @@ def frequent(captions: Sequence[str]) -> list[tuple[str, int]]:
 
     Not function words, nor words of more than half of all captions, nor such as come once.
     """
-    count = Counter(word for caption in captions for word in words_of(caption))
+    count = Counter(word for caption in captions for word in distinct_words(caption))
     most = max(2, len(captions) // 2)
     kept = {w: n for w, n in count.items() if 1 < n <= most and w not in FUNCTION_WORDS and not w.isdigit()}
     return sorted(kept.items(), key=lambda item: (-item[1], item[0]))
@@ -108,7 +108,7 @@ def leading_words(captions: Sequence[str], count: int | None = None) -> list[str
     """One word for each caption: its most frequent one of `frequent`, or of the first `count`; else ""."""
     ranks = {word: rank for rank, (word, _) in enumerate(frequent(captions)[:count])}
     return [
-        min((w for w in words_of(caption) if w in ranks), key=ranks.__getitem__, default="")
+        min((w for w in distinct_words(caption) if w in ranks), key=ranks.__getitem__, default="")
         for caption in captions
     ]
 

@@ -19,7 +19,9 @@ from rhinoise.diffusion.guidance import DenoiseBoth
 from rhinoise.diffusion.level import Denoise, NoiseLevel
 from rhinoise.diffusion.samplers import Step
 from rhinoise.explain.measure.aspects import ASPECTS
+from rhinoise.explain.measure.evenly import evenly
 from rhinoise.explain.measure.preview import Preview, fit_preview
+from rhinoise.explain.measure.variance import rms
 
 MOST_STILLS = 60
 """Steps that a film keeps at most, evenly from first to last: each is three latents of every picture."""
@@ -83,8 +85,7 @@ class Recorder:
 
 def kept_steps(total: int) -> list[int]:
     """The steps that a film of `total` keeps, first and last included."""
-    count = min(total, MOST_STILLS)
-    return sorted({round(1 + i * (total - 1) / max(1, count - 1)) for i in range(count)})
+    return [1 + place for place in evenly(total, MOST_STILLS)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +163,7 @@ def develop(
     latent, picture = latent.float().cpu(), picture.cpu()
     preview = _fitted(scaled[:1], latent, picture, decode)
     expected, last = preview(x0), preview(latent)
-    apart = {name: _rms(ASPECTS[name](expected) - ASPECTS[name](last)) for name in SETTLED_WITHIN}
+    apart = {name: rms(ASPECTS[name](expected) - ASPECTS[name](last)) for name in SETTLED_WITHIN}
     steps = tuple(
         FilmStep(
             step=still.step,
@@ -171,7 +172,7 @@ def develop(
             aspects={name: values[row] for name, values in apart.items()},
             guidance=None if still.guidance is None else float(guidance[row].square().mean().sqrt()),
         )
-        for row, (still, distance) in enumerate(zip(stills, _rms(expected - last), strict=True))
+        for row, (still, distance) in enumerate(zip(stills, rms(expected - last), strict=True))
     )
     error = float(((last - picture) / 2).square().mean())
     return Film(
@@ -203,8 +204,3 @@ def _fitted(
 ) -> Preview:
     corner = start[:, :, :START_SIDE, :START_SIDE]
     return fit_preview([(latent, picture, 1.0), (corner, decode(corner).cpu(), START_WEIGHT)])
-
-
-def _rms(difference: Float[Tensor, "n c h w"]) -> list[float]:
-    """Root mean square of each, in bytes."""
-    return (127.5 * difference.square().mean(dim=(1, 2, 3)).sqrt()).tolist()

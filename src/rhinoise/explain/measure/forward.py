@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from rhinoise.core.files import finite
-from rhinoise.core.random import noise
+from rhinoise.core.random import noise_source
 from rhinoise.core.shapes import Images, Latents
 from rhinoise.diffusion.forward import DECIBELS, Frame, correlation
 from rhinoise.diffusion.level import NoiseLevel, Schedule
@@ -55,7 +55,7 @@ def fading(
     decibels: Sequence[float] = GRID_DB,
 ) -> list[Seen]:
     """What is seen of `clean` at each SNR, when noise is added to `x0`, of which `show` makes pictures."""
-    eps = torch.stack([noise(seed, draw, 0, x0.shape[1:]) for draw in range(DRAWS)]).to(x0)
+    eps = noise_source(seed, range(DRAWS), x0.shape[1:])(0).to(x0)
     found = []
     for snr_db in decibels:
         pictures = show(level_at(snr_db).to(x0.device).add_noise(x0.expand_as(eps), eps))

@@ -10,7 +10,7 @@ which for the eps that the errors stand for is just the difference of the losses
 denoiser: these are its nats, not the data's.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,16 +18,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from rhinoise.core.random import noise
-from rhinoise.core.shapes import Latents, TextEmbedding
+from rhinoise.core.shapes import TextEmbedding
 from rhinoise.diffusion.forward import DECIBELS
 from rhinoise.diffusion.level import Schedule
 from rhinoise.diffusion.timesteps import time_at
-from rhinoise.pipeline.denoiser import Denoiser
 
 GRID_DB = (24.0, 18.0, 12.0, 6.0, 0.0, -4.0, -8.0, -12.0, -16.0, -20.0, -24.0, -28.0, -32.0, -40.0)
 """SNR in dB; closer together where captions matter."""
 BATCH = 16
+"""Pictures that the denoiser sees at a time."""
 MATTERS = 0.05
 """The part of the loss that a caption must take off to be said to matter."""
 TOLD = ("its caption", "another caption", "nothing")
@@ -83,34 +82,6 @@ def another(captions: Sequence[str]) -> list[int] | None:
             return None
         places.append(found)
     return places
-
-
-@torch.no_grad()
-def errors_by_level(
-    denoiser: Denoiser,
-    schedule: Schedule,
-    latents: Latents,
-    told: Mapping[str, TextEmbedding],
-    times: Float[Tensor, "n"],
-) -> Iterator[Mapping[str, Float[Tensor, "2 b"]]]:
-    """At each time, told => each picture's mean squared error of the answer and of x0.
-
-    The noise depends on picture and level alone, so all that is told is told of the same noisy latents.
-    """
-    for number, time in enumerate(times.tolist()):
-        level = schedule(torch.tensor([time], device=latents.device))
-        found: dict[str, list[Tensor]] = {name: [] for name in told}
-        for start in range(0, len(latents), BATCH):
-            x0 = latents[start : start + BATCH]
-            eps = torch.stack([noise(0, start + i, number, x0.shape[1:]) for i in range(len(x0))]).to(x0)
-            x = level.add_noise(x0, eps)
-            target = denoiser.prediction.target(level, x0, eps)
-            for name, text in told.items():
-                answer = denoiser.answer(x, level, text[start : start + BATCH])
-                guess = denoiser.prediction.x0(level, x, answer)
-                squares = torch.stack([(answer - target) ** 2, (guess - x0) ** 2])
-                found[name].append(squares.mean(dim=(2, 3, 4)).cpu())
-        yield {name: torch.cat(parts, dim=1) for name, parts in found.items()}
 
 
 def summed(

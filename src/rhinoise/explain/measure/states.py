@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from rhinoise.core.errors import ConfigError
-from rhinoise.core.random import noise
+from rhinoise.core.random import noise_source
 from rhinoise.core.shapes import Latents
 from rhinoise.nets.transformer import Transformer
 from rhinoise.nets.unet import UNet
@@ -115,8 +115,8 @@ def inner_states(model: LatentDiffusion, latents: Latents, time: float, *, seed:
     assert isinstance(network, nn.Module)
     for start in range(0, len(latents), BATCH):
         x0 = latents[start : start + BATCH]
-        eps = torch.stack([noise(seed, start + i, 0, x0.shape[1:]) for i in range(len(x0))])
-        x = level.add_noise(x0.to(model.device), eps.to(model.device))
+        eps = noise_source(seed, range(start, start + len(x0)), x0.shape[1:], model.device)(0)
+        x = level.add_noise(x0.to(model.device), eps)
         with recorded(network) as states:
             model.denoiser.answer(x, level, unconditional.repeat(len(x)))
         yield states

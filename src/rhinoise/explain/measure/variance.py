@@ -64,7 +64,7 @@ def deviation(images: Images) -> Float[Tensor, "H W"]:
     return 127.5 * images.std(dim=0).mean(dim=0)
 
 
-def rms(difference: Float[Tensor, "b 3 H W"]) -> list[float]:
+def rms(difference: Float[Tensor, "b c h w"]) -> list[float]:
     """The root mean square of each picture's difference, in bytes."""
     return (127.5 * difference.square().mean(dim=(1, 2, 3)).sqrt()).tolist()
 

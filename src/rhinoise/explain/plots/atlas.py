@@ -9,10 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rhinoise.explain.measure.survey import Survey
-from rhinoise.explain.plots.style import BLUE, EDGE, GREY, ORANGE, TEXT, TITLE, new_figure
+from rhinoise.explain.plots.style import BLUE, EDGE, GREY, ORANGE, SIX, TEXT, TITLE, new_figure
 
-COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Okabe & Ito (2008); further labels are grey."""
 KINDS = {
     "concept": "the same thing,\nin another style",
     "group": "the same group",
@@ -55,9 +53,12 @@ def purity_figure(surveys: Sequence[Survey], *, styles: bool) -> Figure:
 def clouds_figure(
     clouds: Sequence[tuple[str, Float[np.ndarray, "n k"]]], labels: Sequence[str], *, title: str = ""
 ) -> Figure:
-    """The same pictures in several spaces, or in one at several moments: the first two axes of each."""
-    common = [name for name, _ in Counter(label for label in labels if label).most_common(len(COLOURS))]
-    colour = dict(zip(common, COLOURS, strict=False))
+    """The same pictures in several spaces, or in one at several moments: the first two axes of each.
+
+    The commonest labels have SIX colours; the others are grey.
+    """
+    common = [name for name, _ in Counter(label for label in labels if label).most_common(len(SIX))]
+    colour = dict(zip(common, SIX, strict=False))
     rows = -(-len(clouds) // 3)
     columns = -(-len(clouds) // rows)
     figure = new_figure(2.3 * columns, 2.45 * rows + 0.3 + 0.2 * (title != ""))

@@ -18,8 +18,8 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 from torch import Tensor
 
-from rhinoise.core.images import to_pil
 from rhinoise.core.shapes import Images
+from rhinoise.data.colours import luminance
 from rhinoise.explain.measure.attention import (
     Ablation,
     WordMaps,
@@ -28,14 +28,17 @@ from rhinoise.explain.measure.attention import (
     concentration,
     relative,
 )
-from rhinoise.explain.plots.style import BLUE, EDGE, GREY, TEXT, TITLE, new_figure
+from rhinoise.explain.measure.evenly import evenly
+from rhinoise.explain.plots.pictures import number, shown
+from rhinoise.explain.plots.sheet import Sheet
+from rhinoise.explain.plots.style import BLUE, EDGE, GREY, TEXT, TITLE
 
 HEAT = "viridis"
 """Perceptually uniform, and read alike by every kind of colour vision (Smith & van der Walt 2015)."""
 SHADE = 0.5
 """How dark a black pixel makes the heat over it; the colours stay those of the scale on white."""
-FRAME, TILE, CURVE = 1.35, 0.8, 2.2
-"""Inches: a picture of the first figure, one of the second, and a curve beside those."""
+FRAME, TILE, CURVE, BAR = 1.35, 0.8, 2.2, 2.2
+"""Inches: a picture of the first figure, one of the second, a curve beside those, and a bar of colours."""
 GAP, LINE, MARGIN, LABEL = 0.08, 0.2, 0.15, 1.5
 PER_ROW = 7
 """Columns of the first figure, the picture's own counted."""
@@ -85,7 +88,7 @@ def words_figure(
     columns: list[tuple[str, list[Picture], list[str]]] = [
         (
             "the picture",
-            [_pixels(image), _pixels(other.image), _change(other, largest)],
+            [shown(image), shown(other.image), _change(other, largest)],
             ["", "", f"{other.rms:.0f}", ""],
         )
     ]
@@ -97,14 +100,14 @@ def words_figure(
                 _label(names[index], index),
                 [
                     _heated(image, relative(maps[index]), peak),
-                    _pixels(each.image),
+                    shown(each.image),
                     _change(each, largest),
                 ],
                 [
                     f"{float(shares[index]):.2f}",
                     f"{float(focus[index]):.2f}",
                     f"{each.rms:.0f}",
-                    _signed(fit if each.rms >= UNCHANGED else math.nan),
+                    "–" if math.isnan(fit) or each.rms < UNCHANGED else number(fit, 2),
                 ],
             )
         )
@@ -120,34 +123,34 @@ def words_figure(
     foot = _wrapped(_reading(found), across) + _wrapped(CAUTION, across)
     top = MARGIN + 1.3 * LINE * len(head) + GAP
     bars = top + len(rows) * each_row + GAP
-    page = _Page(across, bars + 3.2 * LINE + len(foot) * LINE + MARGIN)
+    sheet = Sheet(across, bars + 3.2 * LINE + len(foot) * LINE + MARGIN)
     for line, text in enumerate(head):
-        page.text(MARGIN, MARGIN + 1.3 * LINE * line, text, fontsize=TITLE)
-    for number, row in enumerate(rows):
-        y = top + number * each_row
+        sheet.text(MARGIN, MARGIN + 1.3 * LINE * line, text, fontsize=TITLE)
+    for place, row in enumerate(rows):
+        y = top + place * each_row
         for band, name in enumerate(bands):
             middle = y + LINE + band * (FRAME + GAP) + FRAME / 2
-            page.text(left - 0.1, middle, name, ha="right", va="center", color=GREY)
+            sheet.text(left - 0.1, middle, name, ha="right", va="center", color=GREY)
         below = y + LINE + len(bands) * (FRAME + GAP)
         for line, name in enumerate(lines):
-            page.text(left - 0.1, below + line * LINE, name, ha="right", color=GREY)
+            sheet.text(left - 0.1, below + line * LINE, name, ha="right", color=GREY)
         for column, (title, pictures, values) in enumerate(row):
             x = left + column * (FRAME + GAP)
-            own = number == column == 0
-            page.text(x + FRAME / 2, y, title, ha="center", color=GREY if own else "black")
+            own = place == column == 0
+            sheet.text(x + FRAME / 2, y, title, ha="center", color=GREY if own else "black")
             for band, pixels in enumerate(pictures):
-                page.picture(x, y + LINE + band * (FRAME + GAP), FRAME, pixels)
+                sheet.picture(x, y + LINE + band * (FRAME + GAP), FRAME, FRAME, pixels)
             if own:
                 inside: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 1.5, "alpha": 0.8}
-                page.text(x + 0.06, y + LINE + FRAME + GAP + 0.06, "other noise", color=GREY, bbox=inside)
+                sheet.text(x + 0.06, y + LINE + FRAME + GAP + 0.06, "other noise", color=GREY, bbox=inside)
             for line, value in enumerate(values):
-                page.text(x + FRAME / 2, below + line * LINE, value, ha="center")
-    page.text(left - 0.1, bars, "colours", ha="right", color=GREY)
-    page.bar(left, bars + 0.04, 2.2, peak, "times the word's average")
-    page.bar(left + 2.7, bars + 0.04, 2.2, largest, "change, RMS of 255")
+                sheet.text(x + FRAME / 2, below + line * LINE, value, ha="center")
+    sheet.text(left - 0.1, bars, "colours", ha="right", color=GREY)
+    _bar(sheet, left, bars + 0.04, peak, "times the word's average")
+    _bar(sheet, left + 2.7, bars + 0.04, largest, "change, RMS of 255")
     for line, text in enumerate(foot):
-        page.text(MARGIN, bars + 3.2 * LINE + line * LINE, text, color=GREY)
-    return page.figure
+        sheet.text(MARGIN, bars + 3.2 * LINE + line * LINE, text, color=GREY)
+    return sheet.figure
 
 
 def steps_figure(
@@ -168,69 +171,46 @@ def steps_figure(
     foot = _wrapped(_reading(found), across)
     top = MARGIN + 1.3 * LINE * len(head) + GAP + 2 * LINE
     bars = top + (1 + len(chosen)) * (TILE + GAP) + 2.6 * LINE
-    page = _Page(across, bars + 3.2 * LINE + len(foot) * LINE + MARGIN)
+    sheet = Sheet(across, bars + 3.2 * LINE + len(foot) * LINE + MARGIN)
     for line, text in enumerate(head):
-        page.text(MARGIN, MARGIN + 1.3 * LINE * line, text, fontsize=TITLE)
-    page.text(left - 0.1, top - 2 * LINE, "step", ha="right", color=GREY)
-    page.text(left - 0.1, top - LINE, "noise, %", ha="right", color=GREY)
-    page.text(left - 0.1, top + TILE / 2, "predicted", ha="right", va="center", color=GREY)
+        sheet.text(MARGIN, MARGIN + 1.3 * LINE * line, text, fontsize=TITLE)
+    sheet.text(left - 0.1, top - 2 * LINE, "step", ha="right", color=GREY)
+    sheet.text(left - 0.1, top - LINE, "noise, %", ha="right", color=GREY)
+    sheet.text(left - 0.1, top + TILE / 2, "predicted", ha="right", va="center", color=GREY)
     for column, (step, image) in enumerate(zip(steps, predicted, strict=True)):
         x = left + column * (TILE + GAP)
-        page.text(x + TILE / 2, top - 2 * LINE, f"{step + 1}", ha="center")
-        page.text(x + TILE / 2, top - LINE, f"{100 * float(found.noise[step]):.0f}", ha="center")
-        page.picture(x, top, TILE, _pixels(image))
-    page.text(left + tiles + 0.55, top + TILE - LINE, "share of attention, %", color=GREY)
+        sheet.text(x + TILE / 2, top - 2 * LINE, f"{step + 1}", ha="center")
+        sheet.text(x + TILE / 2, top - LINE, f"{100 * float(found.noise[step]):.0f}", ha="center")
+        sheet.picture(x, top, TILE, TILE, shown(image))
+    sheet.text(left + tiles + 0.55, top + TILE - LINE, "share of attention, %", color=GREY)
     for row, index in enumerate(chosen):
         y = top + (row + 1) * (TILE + GAP)
-        page.text(left - 0.1, y + TILE / 2, _label(names[index], index), ha="right", va="center")
+        sheet.text(left - 0.1, y + TILE / 2, _label(names[index], index), ha="right", va="center")
         for column, (step, image) in enumerate(zip(steps, predicted, strict=True)):
             heat = relative(maps[step, row])
-            page.picture(left + column * (TILE + GAP), y, TILE, _heated(image, heat, peak))
-        axes = page.axes(left + tiles + 0.55, y + 0.05, CURVE, TILE - 0.1)
+            sheet.picture(left + column * (TILE + GAP), y, TILE, TILE, _heated(image, heat, peak))
+        axes = sheet.axes(left + tiles + 0.55, y + 0.05, CURVE, TILE - 0.1)
         _curves(axes, shares, row, last=row == len(chosen) - 1)
-    page.bar(left, bars + 0.04, 2.2, peak, "times the word's average in that step")
+    _bar(sheet, left, bars + 0.04, peak, "times the word's average in that step")
     for line, text in enumerate(foot):
-        page.text(MARGIN, bars + 3.2 * LINE + line * LINE, text, color=GREY)
-    return page.figure
+        sheet.text(MARGIN, bars + 3.2 * LINE + line * LINE, text, color=GREY)
+    return sheet.figure
 
 
-def shown_steps(number: int) -> list[int]:
+def shown_steps(total: int) -> list[int]:
     """At most SHOWN_STEPS of so many steps, evenly, the first and the last among them."""
-    return sorted({round(step) for step in np.linspace(0, number - 1, min(number, SHOWN_STEPS))})
+    return evenly(total, SHOWN_STEPS)
 
 
-class _Page:
-    """A figure on which things are placed in inches from the left and the top."""
-
-    def __init__(self, across: float, down: float) -> None:
-        self.across, self.down = across, down
-        self.figure = new_figure(across, down, constrained=False)
-
-    def text(self, x: float, y: float, what: str, **more: Any) -> None:
-        # A dollar in a prompt is no mathematics.
-        settings: dict[str, Any] = {"ha": "left", "va": "top", "fontsize": TEXT, "parse_math": False} | more
-        self.figure.text(x / self.across, 1 - y / self.down, what, **settings)
-
-    def axes(self, x: float, y: float, width: float, height: float) -> Axes:
-        return self.figure.add_axes(
-            (x / self.across, 1 - (y + height) / self.down, width / self.across, height / self.down)
-        )
-
-    def picture(self, x: float, y: float, side: float, pixels: Picture) -> None:
-        axes = self.axes(x, y, side, side)
-        axes.imshow(pixels, interpolation="nearest", aspect="auto")
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set(color=EDGE, linewidth=0.6)  # a white picture ends somewhere, too
-
-    def bar(self, x: float, y: float, width: float, end: float, what: str) -> None:
-        """The heat's colours from 0 to `end`."""
-        axes = self.axes(x, y, width, 0.12)
-        axes.imshow(np.linspace(0, 1, 256)[None], cmap=HEAT, aspect="auto", extent=(0, end, 0, 1))
-        axes.set(yticks=[])
-        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-        axes.tick_params(labelsize=TEXT, length=2)
-        axes.spines[:].set_visible(False)
-        axes.set_xlabel(what, fontsize=TEXT, color=GREY, labelpad=1)
+def _bar(sheet: Sheet, x: float, y: float, end: float, what: str) -> None:
+    """The heat's colours from 0 to `end`."""
+    axes = sheet.axes(x, y, BAR, 0.12)
+    axes.imshow(np.linspace(0, 1, 256)[None], cmap=HEAT, aspect="auto", extent=(0, end, 0, 1))
+    axes.set(yticks=[])
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    axes.tick_params(labelsize=TEXT, length=2)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel(what, fontsize=TEXT, color=GREY, labelpad=1)
 
 
 def _curves(axes: Axes, shares: Float[np.ndarray, "s k"], own: int, *, last: bool) -> None:
@@ -267,20 +247,12 @@ def _reading(found: WordMaps) -> str:
 def _heated(image: Images, heat: Float[Tensor, "h w"], peak: float) -> Picture:
     at = at_size(heat[None], (image.shape[2], image.shape[3]))[0].numpy()
     colours = colormaps[HEAT](np.clip(at / peak, 0, 1))[..., :3]
-    light = _pixels(image) @ np.array([0.299, 0.587, 0.114])
+    light = luminance(shown(image))
     return colours * (1 - SHADE + SHADE * light[..., None])
 
 
 def _change(each: Ablation, largest: float) -> Picture:
     return colormaps[HEAT](Normalize(0, largest)(each.change.numpy()))[..., :3]
-
-
-def _pixels(image: Images) -> Picture:
-    return np.asarray(to_pil(image)[0], dtype=np.float64) / 255
-
-
-def _signed(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value + 0.0:.2f}".replace("-", "−")
 
 
 def _wrapped(text: str, across: float, size: int = TEXT) -> list[str]:

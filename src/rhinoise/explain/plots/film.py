@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from rhinoise.core.images import font_of, grid, to_pil
+from rhinoise.core.images import enlarged, font_of, grid, to_pil
 from rhinoise.explain.measure.film import SETTLED_WITHIN, Film, FilmStep
 from rhinoise.explain.plots.pictures import decibels
 from rhinoise.explain.plots.style import BLUE, EDGE, GREY, ORANGE, TEXT, dress, new_figure
@@ -35,12 +35,22 @@ DEFINITION = (
 )
 
 
-def film_frames(film: Film) -> tuple[list[Image.Image], list[int]]:
-    """The frames, and how many milliseconds each stands: noisy, expected, and what the caption changes."""
-    last = to_pil(film.last)[0]
+Column = tuple[Image.Image, Image.Image, Image.Image]
+"""A step's pictures from above: noisy, expected, and what the caption changes."""
+
+
+def film_columns(film: Film) -> list[Column]:
+    """Every step's pictures, at least SIDE pixels wide."""
+    rows = (to_pil(film.noisy), to_pil(film.expected), _in_blue(film.guidance))
+    noisy, expected, guidance = ([enlarged(image, SIDE) for image in row] for row in rows)
+    return list(zip(noisy, expected, guidance, strict=True))
+
+
+def film_frames(film: Film, columns: Sequence[Column]) -> tuple[list[Image.Image], list[int]]:
+    """The frames, each of a column of `film_columns`, and how many milliseconds each stands."""
+    last = enlarged(to_pil(film.last)[0], SIDE)
     blank = Image.new("RGB", last.size, "white")
     frames = []
-    columns = zip(to_pil(film.noisy), to_pil(film.expected), _in_blue(film.guidance), strict=True)
     for column, step in zip(columns, film.steps, strict=True):
         snr = "pure noise" if step.snr_db is None else f"SNR {decibels(step.snr_db)} dB"
         below = f"step {step.step} of {film.total}, {snr}, {step.distance:.0f} of 255 from the end"
@@ -51,7 +61,7 @@ def film_frames(film: Film) -> tuple[list[Image.Image], list[int]]:
 
 def _frame(pictures: Sequence[Image.Image], above: Sequence[str], below: str) -> Image.Image:
     """Pictures beside each other, a word above each and a line below."""
-    row = grid([_enlarged(picture, SIDE) for picture in pictures], len(pictures))
+    row = grid(pictures, len(pictures))
     frame = Image.new("RGB", (row.width, row.height + 2 * LINE), "white")
     frame.paste(row, (0, LINE))
     draw, font = ImageDraw.Draw(frame), font_of(LETTERS - 1)
@@ -62,10 +72,9 @@ def _frame(pictures: Sequence[Image.Image], above: Sequence[str], below: str) ->
     return frame
 
 
-def film_sheet(film: Film, title: str) -> Image.Image:
-    """Every step as a column of three pictures; under it what it says, above all what to look for."""
-    columns_of = zip(to_pil(film.noisy), to_pil(film.expected), _in_blue(film.guidance), strict=True)
-    cells = [grid([_enlarged(image, SIDE) for image in column], 1) for column in columns_of]
+def film_sheet(film: Film, columns: Sequence[Column], title: str) -> Image.Image:
+    """Every step as one of `film_columns`; under it what it says, above all what to look for."""
+    cells = [grid(column, 1) for column in columns]
     head = [
         title,
         "from above: what the denoiser saw; what it expected; where the caption changed that (blue)",
@@ -73,18 +82,18 @@ def film_sheet(film: Film, title: str) -> Image.Image:
     ]
     width, height = max(cells[0].width, _wide(COLOURS_SETTLED)) + GAP, cells[0].height + 3 * LINE + GAP
     rows = math.ceil(len(cells) / max(1, WIDE // width))
-    columns = math.ceil(len(cells) / rows)
+    across = math.ceil(len(cells) / rows)
     below = len(head) * LINE + 3 * GAP
     sheet = Image.new(
         "RGB",
-        (max(columns * width, *map(_wide, head)) + 2 * GAP, below + rows * height),
+        (max(across * width, *map(_wide, head)) + 2 * GAP, below + rows * height),
         "white",
     )
     draw = ImageDraw.Draw(sheet)
     for place, line in enumerate(head):
         draw.text((GAP, GAP + place * LINE), line, fill=GREY if place else "black", font=font_of(LETTERS))
     for place, (cell, step) in enumerate(zip(cells, film.steps, strict=True)):
-        left, top = GAP + place % columns * width, below + place // columns * height
+        left, top = GAP + place % across * width, below + place // across * height
         sheet.paste(cell, (left + (width - cell.width) // 2, top))
         for number, line in enumerate(_under(film, step)):
             at = (left + width / 2, top + cell.height + number * LINE)
@@ -157,9 +166,3 @@ def _in_blue(guidance: Float[Tensor, "n h w"]) -> list[Image.Image]:
     share = (guidance / guidance.max().clamp(min=1e-9)).sqrt()[:, None]
     blue = torch.tensor([int(BLUE[place : place + 2], 16) / 255 for place in (1, 3, 5)])[:, None, None]
     return to_pil(2 * (1 - share * (1 - blue)) - 1)
-
-
-def _enlarged(image: Image.Image, side: int) -> Image.Image:
-    """At least `side` pixels wide, in whole multiples."""
-    factor = -(-side // image.width)
-    return image.resize((factor * image.width, factor * image.height), Image.Resampling.NEAREST)

@@ -27,7 +27,7 @@ def aligned_figure(
 
     `latents` are decoded; `fading` has the curves by the names "pixels" and "latents".
     """
-    figure = picture_rows(
+    sheet = picture_rows(
         f"Noise in pixels and in latents, {schedule} schedule",
         [[shown(frame.x) for frame in frames] for frames in (pixels, latents)],
         ["in pixels", "in latents, decoded"],
@@ -37,22 +37,15 @@ def aligned_figure(
         },
         room=ROOM,
     )
-    width, height = figure.get_size_inches()
     names = list(next(iter(fading.values()))[0].aspects)
-    each = (width - 0.3) / len(names)
+    each = (sheet.across - 0.3) / len(names)
     for place, name in enumerate(names):
-        axes = figure.add_axes(
-            (
-                (0.15 + place * each + SIDE - 0.2) / width,
-                FOOT / height,
-                (each - SIDE) / width,
-                (ROOM - FOOT - 0.5) / height,
-            )
-        )
+        x = 0.15 + place * each + SIDE - 0.2
+        axes = sheet.axes(x, sheet.down - ROOM + 0.5, each - SIDE, ROOM - FOOT - 0.5)
         _faded(axes, name, fading)
         if place:
             axes.set_ylabel("")
-    return figure
+    return sheet.figure
 
 
 def _faded(axes: Axes, name: str, fading: Mapping[str, Sequence[Seen]]) -> None:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -11,7 +10,8 @@ from matplotlib.figure import Figure
 from rhinoise.core.images import to_pil
 from rhinoise.core.shapes import Images, Latents
 from rhinoise.diffusion.forward import Frame
-from rhinoise.explain.plots.style import EDGE, GREY, TEXT, TITLE, new_figure
+from rhinoise.explain.plots.sheet import Sheet
+from rhinoise.explain.plots.style import GREY, TITLE
 
 FRAME = 1.15
 """Inches that a picture is wide."""
@@ -34,7 +34,7 @@ def strip_figure(frames: Sequence[Frame], *, schedule: str) -> Figure:
             "SNR in dB": [decibels(frame.snr_db) for frame in frames],
             "correlation": [number(float(frame.correlation[0]), 2) for frame in frames],
         },
-    )
+    ).figure
 
 
 def before_after_figure(before: Images, after: Images) -> Figure:
@@ -49,7 +49,7 @@ def before_after_figure(before: Images, after: Images) -> Figure:
                 decibels(-10 * math.log10(value) if value else math.inf) for value in error.tolist()
             ]
         },
-    )
+    ).figure
 
 
 def picture_rows(
@@ -58,7 +58,7 @@ def picture_rows(
     names: Sequence[str],
     lines: Mapping[str, Sequence[str]],
     room: float = 0.0,
-) -> Figure:
+) -> Sheet:
     """Bands of pictures, one above the other, with lines of text under each column; wrapped at PER_ROW.
 
     `room` inches stay empty below, for more.
@@ -73,30 +73,23 @@ def picture_rows(
     each = len(bands) * (tall + GAP) + len(lines) * LINE + GAP
     head = MARGIN + 1.7 * LINE
     down = head + rows * each + MARGIN + room
-    figure = new_figure(across, down, constrained=False)
-
-    def text(x: float, y: float, what: str, align: str, **more: Any) -> None:
-        figure.text(x / across, 1 - y / down, what, ha=align, va="top", **({"fontsize": TEXT} | more))
-
-    text(MARGIN, MARGIN, title, "left", fontsize=TITLE)
+    sheet = Sheet(across, down)
+    sheet.text(MARGIN, MARGIN, title, fontsize=TITLE)
     for row in range(rows):
         top = head + row * each
         below = top + len(bands) * (tall + GAP)
         for band, name in enumerate(names):
-            text(left - 0.1, top + band * (tall + GAP) + tall / 2 - LINE / 2, name, "right", color=GREY)
+            middle = top + band * (tall + GAP) + tall / 2
+            sheet.text(left - 0.1, middle - LINE / 2, name, ha="right", color=GREY)
         for line, name in enumerate(lines):
-            text(left - 0.1, below + line * LINE, name, "right", color=GREY)
+            sheet.text(left - 0.1, below + line * LINE, name, ha="right", color=GREY)
         for column, index in enumerate(range(row * columns, min((row + 1) * columns, count))):
             x = left + column * (FRAME + GAP)
             for band, pictures in enumerate(bands):
-                bottom = 1 - (top + band * (tall + GAP) + tall) / down
-                axes = figure.add_axes((x / across, bottom, FRAME / across, tall / down))
-                axes.imshow(pictures[index], interpolation="nearest", aspect="auto")
-                axes.set(xticks=[], yticks=[])
-                axes.spines[:].set(color=EDGE, linewidth=0.6)  # a white picture ends somewhere, too
+                sheet.picture(x, top + band * (tall + GAP), FRAME, tall, pictures[index])
             for line, values in enumerate(lines.values()):
-                text(x + FRAME / 2, below + line * LINE, values[index], "center")
-    return figure
+                sheet.text(x + FRAME / 2, below + line * LINE, values[index], ha="center")
+    return sheet
 
 
 def shown(x: Latents) -> Float[np.ndarray, "H W 3"]:

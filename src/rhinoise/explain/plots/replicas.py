@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from rhinoise.core.images import to_pil, wrapped
 from rhinoise.core.shapes import Images
-from rhinoise.explain.plots.style import BLUE, EDGE, GREY, ORANGE, TEXT, TITLE, new_figure
+from rhinoise.explain.plots.sheet import Sheet
+from rhinoise.explain.plots.style import BLUE, GREY, ORANGE, TEXT, TITLE
 
 PICTURE, GAP, MARGIN, LINE = 1.0, 0.08, 0.2, 0.19
 """Inches: a picture's side, between pictures, around everything, per line of text."""
@@ -56,41 +57,30 @@ def replica_figure(pairs: Sequence[Pair], *, title: str) -> Figure:
     across = 2 * MARGIN + columns * wide + (columns - 1) * BESIDE
     head = MARGIN + 4.4 * LINE
     down = head + rows * tall + MARGIN
-    figure = new_figure(across, down, constrained=False)
-
-    def text(
-        x: float, y: float, what: str, colour: str = "black", align: str = "left", size: int = TEXT
-    ) -> None:
-        figure.text(x / across, 1 - y / down, what, color=colour, ha=align, va="top", fontsize=size)
-
-    def picture(x: float, y: float, image: Images, colour: str, width: float) -> None:
-        axes = figure.add_axes((x / across, 1 - (y + PICTURE) / down, PICTURE / across, PICTURE / down))
-        axes.imshow(to_pil(image)[0], interpolation="nearest", aspect="auto")
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set(color=colour, linewidth=width)
-
-    text(MARGIN, MARGIN, title, size=TITLE)
-    text(MARGIN, MARGIN + 1.5 * LINE, EXPLAINED, GREY)
+    sheet = Sheet(across, down)
+    sheet.text(MARGIN, MARGIN, title, fontsize=TITLE)
+    sheet.text(MARGIN, MARGIN + 1.5 * LINE, EXPLAINED, color=GREY)
     for column in range(columns):
         left = MARGIN + column * (wide + BESIDE)
         for place, view in enumerate(("drawn", *(f"in {view}" for view in views))):
             middle = left + place * (PICTURE + GAP) + (place > 0) * GAP + PICTURE / 2
-            text(middle, MARGIN + 3.1 * LINE, view, GREY, "center")
+            sheet.text(middle, MARGIN + 3.1 * LINE, view, color=GREY, ha="center")
     for number, pair in enumerate(pairs):
         row, column = divmod(number, columns)
         left, top = MARGIN + column * (wide + BESIDE), head + row * tall
         colour = COLOURS.get(pair.label, GREY)
-        text(left, top + 0.6 * LINE, _one_line(pair.prompt, wide))
+        sheet.text(left, top + 0.6 * LINE, _one_line(pair.prompt, wide))
         top += 1.8 * LINE
-        picture(left, top, pair.drawn, colour, 2.0 if pair.label in COLOURS else 0.6)
-        text(
-            left + PICTURE / 2, top + PICTURE + 0.3 * LINE, f"{pair.label} {pair.score:.2f}", colour, "center"
-        )
+        below = top + PICTURE + 0.3 * LINE
+        line = 2.0 if pair.label in COLOURS else 0.6
+        sheet.picture(left, top, PICTURE, PICTURE, to_pil(pair.drawn)[0], edge=colour, line=line)
+        said = f"{pair.label} {pair.score:.2f}"
+        sheet.text(left + PICTURE / 2, below, said, color=colour, ha="center")
         for place, view in enumerate(views, start=1):
             near, x = pair.nearest[view], left + place * (PICTURE + GAP) + GAP
-            picture(x, top, near.image, EDGE, 0.6)
-            text(x + PICTURE / 2, top + PICTURE + 0.3 * LINE, f"{near.ratio:.2f}", GREY, "center")
-    return figure
+            sheet.picture(x, top, PICTURE, PICTURE, to_pil(near.image)[0])
+            sheet.text(x + PICTURE / 2, below, f"{near.ratio:.2f}", color=GREY, ha="center")
+    return sheet.figure
 
 
 def _one_line(words: str, inches: float) -> str:

@@ -14,8 +14,6 @@ TEXT, TITLE = 10, 12
 """Sizes in points: at half the figure's size still read."""
 BLUE, ORANGE, GREY, EDGE = "#0072B2", "#D55E00", "#555555", "#CCCCCC"
 """Told apart by every kind of colour vision (Okabe & Ito 2008)."""
-
-
 SIX = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """As many colours of the same palette, for lines of one figure."""
 

@@ -38,7 +38,7 @@ def variance_figure(
     columns = [(original, survived, nothing)] + [
         (images[:1], images[1:2], as_grey(deviation(images), WHITE)) for images in results.values()
     ]
-    figure = picture_rows(
+    sheet = picture_rows(
         f"One picture, noised and denoised {len(next(iter(results.values())))} times at each strength",
         [[shown(column[band]) for column in columns] for band in range(3)],
         ["one result", "another", f"spread (white: {WHITE:g})"],
@@ -49,12 +49,9 @@ def variance_figure(
         },
         room=ROOM,
     )
-    width, height = figure.get_size_inches()
-    half = width / 2
+    half = sheet.across / 2
     axes, share = (
-        figure.add_axes(
-            ((start + SIDE) / width, FOOT / height, (half - SIDE - 0.3) / width, (ROOM - FOOT - 0.6) / height)
-        )
+        sheet.axes(start + SIDE, sheet.down - ROOM + 0.6, half - SIDE - 0.3, ROOM - FOOT - 0.6)
         for start in (0.0, half)
     )
     strengths = [one.strength for one in found]
@@ -67,7 +64,7 @@ def variance_figure(
         "share of all pixels (%)",
     )
     share.set(xlim=(0, 1.03), ylim=(0, None))
-    return figure
+    return sheet.figure
 
 
 def curve_figure(found: Sequence[Variance], floor: float) -> Figure:
