@@ -46,7 +46,7 @@ def choose(
     Without `words` they are WORDS, or the two most frequent ones. UnknownNameError: no caption holds a word.
     """
     captions = pictures.first_captions(pictures.train)
-    words = tuple(words) or _usual(captions)
+    words = tuple(words) or _usual(_subjects(pictures, pictures.train))
     pairs = tuple(combinations(words, 2))
     for pair in pairs:
         alone(captions, *pair)
@@ -95,13 +95,16 @@ def _subjects(pictures: Pictures, rows: Int[np.ndarray, "k"]) -> list[str]:
     return [example.tags.get("subject", example.captions[0]) for example in examples]
 
 
-def _usual(captions: Sequence[str]) -> tuple[str, ...]:
-    """The handbook's two words where captions hold them, else the most frequent that are apart; or none."""
-    counts = dict(frequent(captions))
+def _usual(subjects: Sequence[str]) -> tuple[str, ...]:
+    """The handbook's two words where subjects hold them, else the most frequent that are apart; or none.
+
+    Of subjects, not of captions: the word of a style would be on every second picture and say nothing.
+    """
+    counts = dict(frequent(subjects))
     if all(counts.get(word, 0) >= FEWEST for word in WORDS):
         return WORDS
     common = [word for word, count in counts.items() if count >= FEWEST][:COMMON]
-    of = {word: set(holders(captions, word)) for word in common}
+    of = {word: set(holders(subjects, word)) for word in common}
     for first, second in combinations(common, 2):
         both = len(of[first] & of[second])
         if min(len(of[first]), len(of[second])) - both >= FEWEST:
