@@ -3,21 +3,22 @@
     python docs/guide/guide.py             draw every figure again (`make docs`)
     python docs/guide/guide.py 1-forward   those of one chapter
 
-A chapter is text, figures and commands: a block of `sh` draws the figures and numbers that are linked above
-it, back to the block before. Commands run in docs/guide and write to drawn/, which is not kept; what a chapter
+A chapter is text, figures and commands: a block of `sh` draws the figures and numbers that are linked above it,
+back to the block before. Commands run in docs/guide and write to drawn/, which is not kept; what a chapter
 links is made small and goes to figures/ under the same name. figures/made.json says which command and which
 model each file came from.
 """
 
 import io
 import json
+import math
+import os
 import re
-import resource
 import shlex
 import shutil
-import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ FIGURES, DRAWN, PICTURES = GUIDE / "figures", GUIDE / "drawn", GUIDE / "pictures
 MADE = FIGURES / "made.json"
 MODEL = GUIDE.parents[1] / "src/rhinoise/bundled/rhinoise.json"
 
-WIDTHS = (1200, 1100, 1000, 900, 800)
+WIDTHS = (1200, 1000, 800)
 """Pixels across, at most; the first with which a figure takes no more than BYTES is taken."""
 BYTES = 150_000
 DIGITS = 6
@@ -152,23 +153,29 @@ def model_hash() -> str:
 
 
 def draw(drawing: Drawing) -> dict[str, Any]:
-    """Run a command and keep what it drew; its record for MADE."""
-    before = _processor_seconds()
-    subprocess.run([sys.executable, "-m", "rhinoise", *drawing.words], cwd=GUIDE, check=True)
+    """Run a command and keep what it drew; its record for MADE, with seconds of a processor core."""
+    from rhinoise.cli import app
+
+    before = time.process_time()
+    if refused := app(drawing.words, standalone_mode=False):
+        raise SystemExit(refused)
+    seconds = math.ceil(time.process_time() - before)
     for name in drawing.files:
-        if name in SHOTS:
-            _photographed(SHOTS[name], DRAWN / name)
-        FIGURES.joinpath(name).parent.mkdir(parents=True, exist_ok=True)
-        if name.endswith(".png"):
-            with replacing(FIGURES / name) as temporary:
-                temporary.write_bytes(_small(Image.open(DRAWN / name)))
-        else:
-            write_json(FIGURES / name, rounded(json.loads((DRAWN / name).read_text(encoding="utf-8"))))
-    return {
-        "model": model_hash(),
-        "seconds": round(_processor_seconds() - before),
-        "files": {name: sha256(FIGURES / name) for name in drawing.files},
-    }
+        keep(name)
+    files = {name: sha256(FIGURES / name) for name in drawing.files}
+    return {"model": model_hash(), "seconds": seconds, "files": files}
+
+
+def keep(name: str) -> None:
+    """Take a file from DRAWN to FIGURES: a picture made small, numbers rounded, a figure of a page taken."""
+    if name in SHOTS:
+        _photographed(SHOTS[name], DRAWN / name)
+    FIGURES.joinpath(name).parent.mkdir(parents=True, exist_ok=True)
+    if name.endswith(".png"):
+        with replacing(FIGURES / name) as temporary:
+            temporary.write_bytes(_small(Image.open(DRAWN / name)))
+    else:
+        write_json(FIGURES / name, rounded(json.loads((DRAWN / name).read_text(encoding="utf-8"))))
 
 
 def rounded(value: Any) -> Any:
@@ -183,12 +190,6 @@ def rounded(value: Any) -> Any:
     return value
 
 
-def _processor_seconds() -> float:
-    """What the commands so far took of a processor core, whatever else the machine did."""
-    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return spent.ru_utime + spent.ru_stime
-
-
 def _small(image: Image.Image) -> bytes:
     """A picture as PNG of at most BYTES, or as near as WIDTHS go; it still says where it comes from."""
     about = PngInfo()
@@ -198,7 +199,7 @@ def _small(image: Image.Image) -> bytes:
     for width in (width for width in WIDTHS if width <= max(image.width, min(WIDTHS))):
         size = (width, round(image.height * width / image.width)) if width < image.width else image.size
         scaled = image.resize(size, Image.Resampling.LANCZOS)
-        few = scaled.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE)
+        few = scaled.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
         file = io.BytesIO()
         few.save(file, "PNG", optimize=True, pnginfo=about)
         if file.tell() <= BYTES:
@@ -249,6 +250,7 @@ def pictures() -> None:
 def main(names: Sequence[str]) -> None:
     """Draw what the chapters show, or those of them that are named."""
     pictures()
+    os.chdir(GUIDE)
     records = made()
     every = [drawing for chapter in chapters() for drawing in drawings(chapter)]
     chosen = [d for chapter in chapters() if not names or chapter.stem in names for d in drawings(chapter)]
