@@ -199,7 +199,7 @@ def _small(image: Image.Image) -> bytes:
     for width in (width for width in WIDTHS if width <= max(image.width, min(WIDTHS))):
         size = (width, round(image.height * width / image.width)) if width < image.width else image.size
         scaled = image.resize(size, Image.Resampling.LANCZOS)
-        few = scaled.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
+        few = scaled.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
         file = io.BytesIO()
         few.save(file, "PNG", optimize=True, pnginfo=about)
         if file.tell() <= BYTES:
