@@ -3,10 +3,10 @@
     python docs/guide/guide.py             draw every figure again (`make docs`)
     python docs/guide/guide.py 1-forward   those of one chapter
 
-A chapter is text, figures and commands: a block of `sh` draws the figures and numbers that are linked above it,
-back to the block before. Commands run in docs/guide and write to drawn/, which is not kept; what a chapter
-links is made small and goes to figures/ under the same name. figures/made.json says which command and which
-model each file came from.
+A chapter is text, figures and commands. A block of `sh` draws the figures and numbers that are linked above it,
+back to the block before. Commands run in docs/guide and write to drawn/, which is not kept. What a chapter links
+is made small and goes to figures/ under the same name. figures/made.json says which command and which model each
+file came from.
 """
 
 import io
@@ -36,7 +36,8 @@ MODEL = GUIDE.parents[1] / "src/rhinoise/bundled/rhinoise.json"
 
 WIDTHS = (1200, 1000, 800)
 """Pixels across, at most; the first with which a figure takes no more than BYTES is taken."""
-BYTES = 150_000
+BYTES, COLOURS = 150_000, 256
+"""Where all colours take more, so many are kept."""
 DIGITS = 6
 """Significant ones of numbers that are kept: further ones differ between processors."""
 
@@ -199,11 +200,12 @@ def _small(image: Image.Image) -> bytes:
     for width in (width for width in WIDTHS if width <= max(image.width, min(WIDTHS))):
         size = (width, round(image.height * width / image.width)) if width < image.width else image.size
         scaled = image.resize(size, Image.Resampling.LANCZOS)
-        few = scaled.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-        file = io.BytesIO()
-        few.save(file, "PNG", optimize=True, pnginfo=about)
-        if file.tell() <= BYTES:
-            break
+        few = scaled.quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+        for version in (scaled, few):
+            file = io.BytesIO()
+            version.save(file, "PNG", optimize=True, pnginfo=about)
+            if file.tell() <= BYTES:
+                return file.getvalue()
     return file.getvalue()
 
 
