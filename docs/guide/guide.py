@@ -3,10 +3,10 @@
     python docs/guide/guide.py             draw every figure again (`make docs`)
     python docs/guide/guide.py 1-forward   those of one chapter
 
-A chapter is text, figures and commands. A block of `sh` draws the figures and numbers that are linked above it
-(back to the block before). Commands run in docs/guide and write to drawn/, which is not kept. What a chapter
-links is made small and goes to figures/ under the same name. figures/made.json says which command and which
-model each file came from.
+A chapter is text, figures and commands. A block of `sh` draws the figures and numbers that are linked above
+it (back to the block before). Commands run in docs/guide and write to drawn/, which is not kept. What a
+chapter links is made small and goes to figures/ under the same name. figures/made.json says which command
+and which model each file came from.
 """
 
 import io
