@@ -17,7 +17,7 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/cog --check README.md
+	$(BIN)/cog --check README.md docs/guide/*.md
 
 test: $(READY)
 	$(BIN)/python -m pytest
@@ -26,8 +26,10 @@ fix: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# The guide's figures take some minutes; CHAPTER=2-denoising draws those of one chapter.
 docs: $(READY)
-	$(BIN)/cog -r README.md
+	$(BIN)/python docs/guide/guide.py $(CHAPTER)
+	$(BIN)/cog -r README.md docs/guide/*.md
 
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh
