@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from rhinoise.nets.text.pieces import Piece
 
 SIGNS = r"""[,;:.!?()\[\]{}"“”«»…/|、。，！？]+"""
-WORD = re.compile(rf"{SIGNS}|(?:(?!{SIGNS})\S)+")
-"""A run of punctuation, or of anything else that is not white space."""
+WORD = re.compile(rf"{SIGNS}|(?:(?!{SIGNS})[\S\x1c-\x1f])+")
+"""A run of punctuation, or of anything else that is not white space; four old separators are white space to
+Python and not to the tokenizer, nor to Unicode."""
 
 
 @dataclass(frozen=True, kw_only=True)
