@@ -36,8 +36,10 @@ class Preview:
         return F.pixel_shuffle(F.conv2d(padded, self.weight, self.bias), self.factor).clamp(-1, 1)
 
 
-def fit_preview(examples: Sequence[tuple[Latents, Images, float]]) -> Preview:
-    """The best linear map from latents to their decoded pictures; each pair with its weight."""
+def fit_preview(
+    examples: Sequence[tuple[Float[Tensor, "_ c _ _"], Float[Tensor, "_ 3 _ _"], float]],
+) -> Preview:
+    """The best linear map from latents to their decoded pictures; each pair of any size, with its weight."""
     factor = examples[0][1].shape[2] // examples[0][0].shape[2]
     channels = examples[0][0].shape[1]
     inner: Tensor = RIDGE * torch.eye(9 * channels + 1, dtype=torch.float64)
