@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from rhinoise.nets.contrastive import ContrastiveConfig, ImageTower, contrastive_loss
+from rhinoise.nets.contrastive import ContrastiveConfig, ImageTower, collapse, contrastive_loss
 from rhinoise.nets.text import TextConfig, TextEncoder
 
 
@@ -27,10 +27,40 @@ def test_pictures_and_captions_are_treated_alike():
     torch.testing.assert_close(contrastive_loss(first, second, scale), contrastive_loss(second, first, scale))
 
 
-@pytest.mark.parametrize("size", [16, 64])
+@pytest.mark.parametrize("size", [(16, 16), (64, 64), (112, 112), (176, 176), (128, 256)])
 def test_one_vector_per_picture(size):
     config = ContrastiveConfig(channels=8, shared=12)
-    assert ImageTower(config, pooled_width=8)(torch.zeros(3, 3, size, size)).shape == (3, 12)
+    assert ImageTower(config, pooled_width=8)(torch.zeros(3, 3, *size)).shape == (3, 12)
+
+
+def test_large_pictures_are_looked_at_as_small_ones():
+    tower = ImageTower(ContrastiveConfig(channels=8, shared=12), pooled_width=8)
+    small = torch.rand(2, 3, 64, 64)
+    large = small.repeat_interleave(3, dim=2).repeat_interleave(3, dim=3)
+    torch.testing.assert_close(tower(large), tower(small))
+
+
+@pytest.mark.parametrize("filled", [1, 3, 8])
+def test_collapse_counts_the_directions_that_are_filled(filled):
+    """Spread evenly over some of 8 directions, and moved anywhere: the logarithm of 8 over their number."""
+    corners = torch.eye(8)[:filled]
+    vectors = 5 * torch.cat([corners, -corners]) @ torch.linalg.qr(torch.randn(8, 8)).Q + torch.randn(8)
+    assert collapse(vectors).item() == pytest.approx(math.log(8 / filled), abs=1e-5)
+    torch.testing.assert_close(collapse(vectors), collapse(3 * vectors))
+
+
+def test_collapse_is_told_by_eigenvalues_too():
+    vectors = torch.randn(40, 6) * torch.tensor([3.0, 2.0, 1.0, 1.0, 0.1, 0.0])
+    eigenvalues = torch.linalg.eigvalsh(torch.cov(vectors.T))
+    ratio = eigenvalues.sum() ** 2 / eigenvalues.square().sum()
+    assert collapse(vectors).item() == pytest.approx(math.log(6 / ratio), abs=1e-5)
+
+
+def test_one_vector_alone_has_not_collapsed():
+    alone = torch.randn(1, 5, requires_grad=True)
+    collapse(alone).backward()
+    assert collapse(alone).item() == 0
+    assert alone.grad.isfinite().all()
 
 
 def test_sixteen_pairs_are_learnt_by_heart():

@@ -11,7 +11,7 @@ from rhinoise.diffusion.samplers import ddim
 from rhinoise.diffusion.schedules import ScheduleConfig
 from rhinoise.diffusion.timesteps import levels
 from rhinoise.nets.autoencoder import Autoencoder, AutoencoderConfig
-from rhinoise.nets.contrastive import ContrastiveConfig, ImageTower
+from rhinoise.nets.contrastive import ContrastiveConfig, ImageTower, collapse
 from rhinoise.nets.discriminator import DiscriminatorConfig, PatchDiscriminator
 from rhinoise.nets.features import RandomConv
 from rhinoise.nets.patch_autoencoder import PatchAutoencoder, PatchAutoencoderConfig
@@ -132,6 +132,20 @@ def test_the_contrastive_stage_tells_captions_apart():
     config = FitConfig(batch=4, learning_rate=3e-3, precision="fp32")
     losses = [report.losses["loss"] for report in Fit(task, Same(), config, steps=60).run()]
     assert losses[0] > 1 > 0.3 > losses[-1]
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5])
+def test_the_contrastive_stage_counts_collapse_by_its_weight(weight):
+    encoder = text_encoder()
+    config = ContrastiveConfig(channels=8, shared=8, collapse=weight)
+    task = ContrastiveTask(encoder, ImageTower(config, pooled_width=16))
+    ids = encoder.tokenize(CAPTIONS)
+    losses = task(CaptionedBatch(images=torch.rand(4, 3, 16, 16) * 2 - 1, tokens=ids))
+    text = encoder(ids)
+    states = torch.cat([states[mask] for states, mask in zip(text.tokens, text.mask, strict=True)])
+    expected = weight * (collapse(text.pooled) + collapse(states))
+    torch.testing.assert_close(losses["collapse"], expected)
+    torch.testing.assert_close(losses["loss"], losses["contrastive"] + expected)
 
 
 class Deaf(nn.Module):

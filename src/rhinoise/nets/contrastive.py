@@ -17,6 +17,11 @@ LARGEST_SCALE = 100.0
 """The inverse temperature grows no further (Radford et al. 2021, section 2.5)."""
 SMALLEST = 16
 """Pixels a side of the smallest pictures that the image tower takes: less is halved to nothing."""
+LARGEST = 64
+"""Pixels a side that tell what a picture shows: larger ones are first shrunk to about that."""
+
+
+TINY = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +33,8 @@ class ContrastiveConfig:
     """The width of the space in which pictures and captions are compared."""
     temperature: float = 0.07
     """Where the learned temperature starts."""
+    collapse: float = 0.1
+    """How much the `collapse` of the text encoder's states counts; 0: not at all."""
 
 
 class TowerBlock(nn.Module):
@@ -57,6 +64,7 @@ class ImageTower(nn.Module):
 
     def __init__(self, config: ContrastiveConfig, *, pooled_width: int) -> None:
         super().__init__()
+        self.config = config
         first, second, third = config.channels, 2 * config.channels, 4 * config.channels
         self.body = nn.Sequential(
             nn.Conv2d(3, first, 4, stride=4),
@@ -73,7 +81,9 @@ class ImageTower(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(-math.log(config.temperature)))
 
     def forward(self, images: Images) -> Float[Tensor, "b f"]:
-        """One vector per picture, not normalised; height and width are multiples of 16."""
+        """One vector per picture, not normalised; height and width are 16 or more."""
+        if (times := min(images.shape[2:]) // LARGEST) > 1:
+            images = F.avg_pool2d(images, times)
         return self.head(self.body(images).mean(dim=(2, 3)))
 
     def loss(self, images: Images, pooled: Float[Tensor, "b p"]) -> Float[Tensor, ""]:
@@ -92,3 +102,19 @@ def contrastive_loss(
     logits = scale * F.normalize(images, dim=1) @ F.normalize(texts, dim=1).T
     own = torch.arange(len(logits), device=logits.device)
     return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
+
+
+def collapse(vectors: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
+    """How few of d directions the vectors fill, in nats: 0 when all alike, log(d) when they lie on a line.
+
+    It is log(d / participation ratio), that ratio being (sum of l)^2 / (sum of l^2) over the eigenvalues l of
+    the covariance. Where a few words are enough for pictures and captions to find each other, all others fade
+    (dimensional collapse; Jing et al. 2022). This keeps them, as the covariance term of Bardes et al. 2022
+    does, and does not care about lengths.
+    """
+    with torch.autocast(vectors.device.type, enabled=False):
+        centred = vectors.float() - vectors.float().mean(dim=0)
+        covariance = centred.T @ centred / len(centred)
+        squares, trace = covariance.square().sum(), covariance.diagonal().sum()
+        # One vector alone varies nowhere: 0.
+        return ((squares + TINY) / (trace.square() / len(covariance) + TINY)).log()

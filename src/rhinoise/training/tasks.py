@@ -17,7 +17,7 @@ from rhinoise.core.shapes import Images, TextEmbedding
 from rhinoise.diffusion.level import Schedule
 from rhinoise.diffusion.objective import ObjectiveConfig, loss, loss_weight, sample_times
 from rhinoise.nets.autoencoder import CentredAutoencoder
-from rhinoise.nets.contrastive import ImageTower
+from rhinoise.nets.contrastive import ImageTower, collapse
 from rhinoise.nets.discriminator import PatchDiscriminator
 from rhinoise.nets.features import Features
 from rhinoise.nets.text import TextEncoder
@@ -97,15 +97,21 @@ def _perceptual(features: Features, images: Images, wanted: Images) -> Float[Ten
 
 
 class ContrastiveTask(nn.Module):
-    """Captions find their pictures, and pictures their captions (Radford et al. 2021)."""
+    """Captions find their pictures, and pictures their captions (Radford et al. 2021), by all words."""
 
     def __init__(self, text_encoder: TextEncoder, tower: ImageTower) -> None:
         super().__init__()
         self.text_encoder, self.tower = text_encoder, tower
 
     def forward(self, batch: CaptionedBatch) -> Losses:
-        """The symmetric cross-entropy over the batch, in nats."""
-        return {"loss": self.tower.loss(batch.images, self.text_encoder(batch.tokens).pooled)}
+        """The symmetric cross-entropy over the batch, and the collapse of the encoder's states, in nats."""
+        text = self.text_encoder(batch.tokens)
+        collapsed = collapse(text.pooled) + collapse(text.tokens[text.mask])
+        losses = {
+            "contrastive": self.tower.loss(batch.images, text.pooled),
+            "collapse": self.tower.config.collapse * collapsed,
+        }
+        return losses | {"loss": torch.stack(list(losses.values())).sum()}
 
 
 class DenoisingTask(nn.Module):

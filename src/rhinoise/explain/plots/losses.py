@@ -15,7 +15,7 @@ SMOOTHED = 0.01
 
 LOSSES = {
     "autoencoder": "loss (weighted sum of its parts)",
-    "text": "contrastive loss (nats)",
+    "text": "contrastive loss, and collapse (nats)",
     "denoiser": "mean squared error (latent variance 1)",
     "low-rank": "mean squared error (latent variance 1)",
 }
