@@ -1,22 +1,9 @@
 """The atlas in a real browser: hovering, clicking, typing, keys; without an error and without a request."""
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--enable-unsafe-swiftshader",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")
 
 
 @pytest.fixture(scope="module")
@@ -30,70 +17,51 @@ def page_file(cli: Callable, trained: Path, tmp_path_factory: pytest.TempPathFac
     return folder / "atlas.html"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield opened
-        opened.close()
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_page_can_be_used(browser: Any, page_file: Path, width: int, scheme: str) -> None:
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    trouble: list[str] = []
-    page.on("console", lambda message: trouble.append(message.text))
-    page.on("pageerror", lambda error: trouble.append(str(error)))
-    page.on(
-        "request",
-        lambda request: None if request.url.startswith(("file:", "data:")) else trouble.append(request.url),
-    )
-    page.goto(page_file.as_uri())
-    page.wait_for_function("small !== null")
-    assert page.evaluate("document.documentElement.scrollWidth") == width  # nothing sticks out
+def test_the_page_can_be_used(visiting: Callable, page_file: Path, width: int, scheme: str) -> None:
+    with visiting(page_file, width, scheme) as page:
+        page.wait_for_function("small !== null")
+        assert page.evaluate("document.documentElement.scrollWidth") == width  # nothing sticks out
 
-    count = page.evaluate("count")
-    page.fill("#word", "red")
-    assert f"of {count} pictures" in page.inner_text("#found")
-    lit = page.evaluate("lit.reduce((a, b) => a + b)")
-    assert 0 < lit < count
-    page.fill("#word", "unicorn")
-    assert "no caption here holds" in page.inner_text("#found")
-    page.fill("#word", "")
+        count = page.evaluate("count")
+        page.fill("#word", "red")
+        assert f"of {count} pictures" in page.inner_text("#found")
+        lit = page.evaluate("lit.reduce((a, b) => a + b)")
+        assert 0 < lit < count
+        page.fill("#word", "unicorn")
+        assert "no caption here holds" in page.inner_text("#found")
+        page.fill("#word", "")
 
-    box = page.locator("#space").bounding_box()
-    page.wait_for_function("order.length > 0 && wide > 0")
-    row = page.evaluate("under(wide / 2, high / 2, Infinity)")
-    x, y = page.evaluate(f"[xs[{row}], ys[{row}]]")
-    page.mouse.move(box["x"] + x, box["y"] + y)
-    assert page.is_visible("#tip")
-    hovered = page.evaluate("atlas.captions[hovered]")
-    assert page.inner_text("#tip").strip() == hovered
-    page.mouse.down()
-    page.mouse.up()
-    assert page.inner_text("#card h2") == hovered
-    assert page.locator("#card .near button").count() == 8
-    page.locator("#card .near button").nth(3).click()
-    assert page.inner_text("#card h2") != hovered
+        box = page.locator("#space").bounding_box()
+        page.wait_for_function("order.length > 0 && wide > 0")
+        row = page.evaluate("under(wide / 2, high / 2, Infinity)")
+        x, y = page.evaluate(f"[xs[{row}], ys[{row}]]")
+        page.mouse.move(box["x"] + x, box["y"] + y)
+        assert page.is_visible("#tip")
+        hovered = page.evaluate("atlas.captions[hovered]")
+        assert page.inner_text("#tip").strip() == hovered
+        page.mouse.down()
+        page.mouse.up()
+        assert page.inner_text("#card h2") == hovered
+        assert page.locator("#card .near button").count() == 8
+        page.locator("#card .near button").nth(3).click()
+        assert page.inner_text("#card h2") != hovered
 
-    page.evaluate("choose(walks.ends[0]); choose(walks.ends[1])")
-    assert page.locator("#way .thumb").count() == page.evaluate("walks.steps")
+        page.evaluate("choose(walks.ends[0]); choose(walks.ends[1])")
+        assert page.locator("#way .thumb").count() == page.evaluate("walks.steps")
 
-    page.focus("#space")
-    before = page.evaluate("eye.yaw")
-    page.keyboard.press("ArrowLeft")
-    assert page.evaluate("eye.yaw") != before
-    page.keyboard.press("Escape")
-    assert page.evaluate("chosen") == -1
-    page.keyboard.press("Enter")
-    assert page.evaluate("chosen") >= 0
+        page.focus("#space")
+        before = page.evaluate("eye.yaw")
+        page.keyboard.press("ArrowLeft")
+        assert page.evaluate("eye.yaw") != before
+        page.keyboard.press("Escape")
+        assert page.evaluate("chosen") == -1
+        page.keyboard.press("Enter")
+        assert page.evaluate("chosen") >= 0
 
-    page.select_option("#form", "pictures")
-    page.select_option("#cloud", "1")
-    assert "features" in page.inner_text("#about").lower()
-    page.evaluate("paint()")
-    assert page.evaluate("pen.getImageData(0, 0, canvas.width, canvas.height).data.some(value => value)")
-    page.close()
-    assert trouble == []
+        page.select_option("#form", "pictures")
+        page.select_option("#cloud", "1")
+        assert "features" in page.inner_text("#about").lower()
+        page.evaluate("paint()")
+        assert page.evaluate("pen.getImageData(0, 0, canvas.width, canvas.height).data.some(value => value)")

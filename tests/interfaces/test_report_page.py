@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,6 @@ import pytest
 
 from rhinoise.storage.run_folder import RunFolder
 
-CHROMIUM = shutil.which("chromium")
-in_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium here")
 CHAPTERS = [
     "data",
     "plan",
@@ -84,46 +82,23 @@ def test_the_whole_book_stays_when_the_training_is_asked_for_again(book: Path) -
     assert list(short_report(RunFolder(book))) == []
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield opened
-        opened.close()
-
-
-@in_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_it_is_whole_and_asks_for_nothing(browser: Any, book: Path, width: int, scheme: str) -> None:
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    trouble: list[str] = []
-    page.on("console", lambda message: trouble.append(message.text))
-    page.on("pageerror", lambda error: trouble.append(str(error)))
-    page.on(
-        "request",
-        lambda request: None if request.url.startswith(("file:", "data:")) else trouble.append(request.url),
-    )
-    page.goto((book / "report.html").as_uri())
-    assert page.evaluate("document.documentElement.scrollWidth") == width  # nothing sticks out
-    assert page.locator("section").count() == page.locator("nav li").count() == len(CHAPTERS)
-    targets = page.evaluate("[...document.querySelectorAll('nav a')].map(a => a.hash.slice(1))")
-    assert targets == CHAPTERS
-    assert page.evaluate("[...document.images].every(one => one.complete && one.naturalWidth > 0)")
-    page.close()
-    assert trouble == []
+def test_it_is_whole_and_asks_for_nothing(visiting: Callable, book: Path, width: int, scheme: str) -> None:
+    with visiting(book / "report.html", width, scheme) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") == width  # nothing sticks out
+        assert page.locator("section").count() == page.locator("nav li").count() == len(CHAPTERS)
+        targets = page.evaluate("[...document.querySelectorAll('nav a')].map(a => a.hash.slice(1))")
+        assert targets == CHAPTERS
+        assert page.evaluate("[...document.images].every(one => one.complete && one.naturalWidth > 0)")
 
 
-@in_browser
-def test_it_can_be_printed(browser: Any, book: Path) -> None:
-    page = browser.new_page(color_scheme="dark")
-    page.goto((book / "report.html").as_uri())
-    page.emulate_media(media="print")
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert not page.locator(".film").is_visible()
-    assert page.pdf()[:5] == b"%PDF-"
-    page.close()
+def test_it_can_be_printed(visiting: Callable, book: Path) -> None:
+    with visiting(book / "report.html", scheme="dark") as page:
+        page.emulate_media(media="print")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert not page.locator(".film").is_visible()
+        assert page.pdf()[:5] == b"%PDF-"
 
 
 # --- runs that lack this or that
