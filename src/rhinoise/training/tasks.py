@@ -48,6 +48,11 @@ class AutoencoderLosses:
     """Fraction of the training after which the discriminator is heard."""
 
 
+def _summed(losses: Losses) -> Losses:
+    """The same, and their sum."""
+    return losses | {"loss": torch.stack(list(losses.values())).sum()}
+
+
 class AutoencoderTask(nn.Module):
     """Encode, sample, decode, compare."""
 
@@ -77,7 +82,7 @@ class AutoencoderTask(nn.Module):
             losses["perceptual"] = self.weights.perceptual * _perceptual(self.features, images, batch.images)
         if self.discriminator is not None and batch.progress >= self.weights.adversarial_start:
             losses |= self._adversarial(self.discriminator, images, batch.images)
-        return losses | {"loss": torch.stack(list(losses.values())).sum()}
+        return _summed(losses)
 
     def _adversarial(self, critic: PatchDiscriminator, images: Images, real: Images) -> Losses:
         """Hinge losses of both players in one pass (Lim & Ye 2017).
@@ -111,7 +116,7 @@ class ContrastiveTask(nn.Module):
             "contrastive": self.tower.loss(batch.images, text.pooled),
             "collapse": self.tower.config.collapse * collapsed,
         }
-        return losses | {"loss": torch.stack(list(losses.values())).sum()}
+        return _summed(losses)
 
 
 class DenoisingTask(nn.Module):
