@@ -19,9 +19,8 @@ SMALLEST = 16
 """Pixels a side of the smallest pictures that the image tower takes: less is halved to nothing."""
 LARGEST = 64
 """Pixels a side that tell what a picture shows: larger ones are first shrunk to about that."""
-
-
 TINY = 1e-12
+"""Added where there may be no variance at all."""
 
 
 @dataclass(frozen=True, kw_only=True)
