@@ -17,6 +17,14 @@ ARGUMENTS = [
 ]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the tests of a module share is made with a cache of the module's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RHINOISE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is kept in the person's own cache."""

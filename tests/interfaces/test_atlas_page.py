@@ -9,10 +9,8 @@ import pytest
 @pytest.fixture(scope="module")
 def page_file(cli: Callable, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("atlas")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RHINOISE_CACHE", str(folder / "cache"))
-        words = ("--word", "red", "--word", "circle", "--features", 12)
-        result = cli("atlas", trained, "--out", folder / "atlas.html", *words)
+    words = ("--word", "red", "--word", "circle", "--features", 12)
+    result = cli("atlas", trained, "--out", folder / "atlas.html", *words)
     assert result.exit_code == 0, result.stderr
     return folder / "atlas.html"
 

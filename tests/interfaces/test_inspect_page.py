@@ -9,9 +9,7 @@ import pytest
 @pytest.fixture(scope="module")
 def report(cli: Callable, shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("inspect")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RHINOISE_CACHE", str(folder / "cache"))
-        result = cli("inspect", shapes, "--out", folder)
+    result = cli("inspect", shapes, "--out", folder)
     assert result.exit_code == 0, result.stderr
     return folder / "report.html"
 

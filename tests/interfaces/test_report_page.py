@@ -31,14 +31,11 @@ SHORT = ["data", "plan", "autoencoder", "loss", "samples", "scores", "next", "mo
 @pytest.fixture(scope="module")
 def book(cli: Callable, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the run, with its whole report."""
-    folder = tmp_path_factory.mktemp("book")
-    run = shutil.copytree(trained, folder / "run")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RHINOISE_CACHE", str(folder / "cache"))
-        before = contents(run)
-        result = cli("report", run)
-        assert result.exit_code == 0, result.stderr
-        assert contents(run) == before
+    run = shutil.copytree(trained, tmp_path_factory.mktemp("book") / "run")
+    before = contents(run)
+    result = cli("report", run)
+    assert result.exit_code == 0, result.stderr
+    assert contents(run) == before
     assert result.stdout.split() == [str(run / "report.html"), str(run / "report.json")]
     return run
 
@@ -135,10 +132,7 @@ LACKING: dict[str, tuple[Callable[[RunFolder], None], dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("name", LACKING)
-def test_a_run_that_lacks_something_says_so(
-    cli: Callable, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.setenv("RHINOISE_CACHE", str(tmp_path / "cache"))
+def test_a_run_that_lacks_something_says_so(cli: Callable, trained: Path, tmp_path: Path, name: str) -> None:
     run = RunFolder(shutil.copytree(trained, tmp_path / "run"))
     spoil, sentences = LACKING[name]
     spoil(run)
@@ -154,7 +148,6 @@ def test_a_run_that_lacks_something_says_so(
 def test_a_model_folder_has_a_book_of_its_own(
     cli: Callable, trained: Path, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("RHINOISE_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     folder = shutil.copytree(RunFolder(trained).model, tmp_path / "mine")
     result = cli("report", folder, "--data", shapes)
