@@ -25,7 +25,7 @@ def bundled(size: int) -> Recipe:
         lean(size),
         name="bundled",
         minutes=None,
-        images=403_200,
+        images=1_094_400,
         autoencoder=PatchAutoencoderConfig(factor=FACTOR, latent_channels=CHANNELS, width=128, blocks=3),
         text=TextConfig(width=TEXT_WIDTH, layers=3, heads=4, context=20),
         network=UViTConfig(
@@ -41,10 +41,10 @@ def bundled(size: int) -> Recipe:
             pooled_width=TEXT_WIDTH,
         ),
         # Four times the numbers of 64 pixels tell layout and subject apart only where there is much noise.
-        objective=ObjectiveConfig(density="logit_normal", mean=1.0, std=1.4),
+        objective=ObjectiveConfig(density="logit_normal", mean=1.5, std=1.4),
         fit_autoencoder=FitConfig(batch=8, learning_rate=1e-3),
         fit_text=FitConfig(batch=128, learning_rate=1e-3),
-        fit_denoiser=FitConfig(batch=32, learning_rate=2e-3),
-        shares=Shares(autoencoder=0.05154, text=0.08247, denoiser=0.86599),
+        fit_denoiser=FitConfig(batch=32, learning_rate=2e-3, decay=0.12, optimizer="muon_kernels"),
+        shares=Shares(autoencoder=0.02008032, text=0.06425702, denoiser=0.91566266),
         sampling=SamplingConfig(sampler="dpmpp_2m", spacing="shifted", steps=20, guidance=3.0),
     )
