@@ -82,6 +82,15 @@ def test_the_text_has_the_numbers_of_its_figures(text: Path) -> None:
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=lambda text: text.stem)
+def test_what_is_written_into_the_text_is_prose(text: Path) -> None:
+    blocks = re.compile(r"^\]\]\] -->\n(.*?)^<!-- \[\[\[end", re.MULTILINE | re.DOTALL)
+    written = blocks.findall(text.read_text(encoding="utf-8"))
+    assert written
+    for part in written:
+        assert not re.search(r"[{}]|\bNone\b|\bnan\b", part), part
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda text: text.stem)
 def test_every_link_leads_somewhere(text: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", text.read_text(encoding="utf-8")):
         assert (text.parent / target).exists(), target
