@@ -40,7 +40,7 @@ def _opened(quick: bool, kernels: Child) -> Iterator[Callable[[], Numbers]]:
 
 def _learnt() -> dict[str, float]:
     """What each has learnt after as many seconds: the same in every round, for it takes minutes."""
-    found = {}
+    found: dict[str, float] = {}
     for name in SPACES:
         with Child("bench.ours.space") as space:
             learnt = space.ask("learn", space=name, seconds=LEARN, samples=SAMPLES)

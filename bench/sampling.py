@@ -65,7 +65,7 @@ def _opened(quick: bool, kernels: Child) -> Iterator[Callable[[], Numbers]]:
 
 def _differences(ours: Child, peer: Child, latents: str, here: Path) -> dict[str, float]:
     """The largest and the mean difference of one picture's pixels, in 255ths, in both types."""
-    found = {}
+    found: dict[str, float] = {}
     for precision, dtype in (("fp32", "float32"), ("bf16", "bfloat16")):
         files = [str(here / f"{who}-{precision}.npy") for who in ("ours", "peer")]
         ours.ask("pictures", count=1, precision=precision, file=files[0])

@@ -6,7 +6,7 @@ from torch import nn
 
 from rhinoise.core.config import to_json
 from rhinoise.nets.autoencoder import CentredAutoencoder
-from rhinoise.nets.text import TextEncoder
+from rhinoise.nets.text import FrozenTextEncoder, TextEncoder
 from rhinoise.nets.unet import UNetConfig
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.recipes import RECIPES
@@ -38,7 +38,7 @@ def bundle(
     made: Recipe,
     autoencoder: CentredAutoencoder | None = None,
     network: nn.Module | None = None,
-    text_encoder: TextEncoder | None = None,
+    text_encoder: TextEncoder | FrozenTextEncoder | None = None,
 ) -> Bundle:
     """A recipe's parts; those that are not given have random weights."""
     return Bundle(

@@ -25,6 +25,7 @@ from rhinoise.data.sources import open_dataset
 from rhinoise.evaluation.distribution import kernel_distance
 from rhinoise.evaluation.spaces import embedded, open_space
 from rhinoise.nets.autoencoder import IdentityConfig
+from rhinoise.nets.uvit import UViTConfig
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion, batches
 from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.recipes import RECIPES
@@ -52,6 +53,7 @@ def _latents() -> Recipe:
 def _pixels(fold: int) -> Recipe:
     """The recipe without an autoencoder, `fold` x `fold` pixels folded into one on their way in."""
     recipe = _latents()
+    assert isinstance(recipe.network, UViTConfig)
     network = replace(recipe.network, sample_size=SIZE, channels=3, patch_size=fold)
     return replace(recipe, autoencoder=IdentityConfig(), network=network)
 
@@ -131,6 +133,7 @@ def learn(space: str, seconds: float, samples: int) -> dict[str, float]:
     taken = time.perf_counter() - began
 
     network = training.engine.module.network
+    assert isinstance(network, torch.nn.Module)
     model = LatentDiffusion.of(bundle(recipe, autoencoder, network, texts))
     asked = np.linspace(0, len(half) - 1, samples).astype(int)
     whole = GenerateRequest(prompt="", count=samples, steps=STEPS, guidance=1.0)

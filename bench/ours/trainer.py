@@ -17,6 +17,7 @@ from rhinoise.core.files import write_json
 from rhinoise.core.shapes import TextEmbedding
 from rhinoise.diffusion.objective import ObjectiveConfig
 from rhinoise.diffusion.schedules import ScheduleConfig
+from rhinoise.nets.text import TextConfig
 from rhinoise.nets.transformer import TransformerConfig
 from rhinoise.pipeline.denoiser import Denoiser
 from rhinoise.recipes import RECIPES
@@ -96,8 +97,10 @@ def denoiser(recipe: Recipe, batch: int = 0) -> Training:
     network, autoencoder = build(recipe.network, seed=0), build(recipe.autoencoder, seed=0)
     side = recipe.size // autoencoder.factor
     config = replace(recipe.fit_denoiser, batch=batch or recipe.fit_denoiser.batch)
-    latents = _latents((autoencoder.latent_channels, side, side), recipe.text.width, config)
-    return Training(denoising(recipe, network, _texts(1, recipe.text.width)), latents, config)
+    assert isinstance(recipe.text, TextConfig)
+    width = recipe.text.width
+    latents = _latents((autoencoder.latent_channels, side, side), width, config)
+    return Training(denoising(recipe, network, _texts(1, width)), latents, config)
 
 
 def denoising(recipe: Recipe, network: torch.nn.Module, unconditional: TextEmbedding) -> DenoisingTask:

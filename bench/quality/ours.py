@@ -31,7 +31,7 @@ class Ours:
         time.monotonic = CLOCKS[clock]
         from rhinoise.core.files import read_json, write_json
         from rhinoise.storage.run_folder import RunFolder
-        from rhinoise.workflows import stages
+        from rhinoise.training import checkpoint
         from rhinoise.workflows.choose import choose
         from rhinoise.workflows.train import TrainRequest, train
 
@@ -47,15 +47,15 @@ class Ours:
             {"minutes": left, "seconds": self.stopwatch.kept(), "finished": self.finished},
         )
         self.write()
-        clear = stages.remove_all
+        clear = checkpoint.remove_all
 
-        def keep_raw(state: Path) -> None:
+        def keep_raw(folder: Path) -> None:
             """What a finished stage does with its checkpoints: the denoiser's newest stays with us."""
-            if state.name == "denoiser" and (found := sorted(state.glob("[0-9]*.safetensors"))):
+            if folder.name == "denoiser" and (found := sorted(folder.glob("[0-9]*.safetensors"))):
                 shutil.copy(found[-1], self.raw)
-            clear(state)
+            clear(folder)
 
-        stages.remove_all = keep_raw
+        checkpoint.remove_all = keep_raw
         recipe = choose(size=64, minutes=left, assignments=[f"seed={seed}"])
         request = TrainRequest(source="emoji", out=self.run.root, recipe=recipe)
         self.events: Iterator[Any] = train(request)
@@ -73,7 +73,7 @@ class Ours:
     def facts(self) -> dict[str, Any]:
         """Where the training stands."""
         entries = [entry for entry in self.run.entries() if entry["stage"] == "denoiser"]
-        last = entries[-1] if entries else {"step": 0, "images": 0, "losses": {"loss": None}}
+        last: dict[str, Any] = entries[-1] if entries else {"step": 0, "images": 0, "losses": {"loss": None}}
         return {
             "seconds": self.stopwatch.kept(),
             "done": self.finished,
