@@ -123,6 +123,8 @@ BAD = {
     "generate x y --model RUN --out TMP/one.png": "2 pictures do not fit into one file",
     "generate x --model RUN --out TMP/one.jpg": "named like a picture",
     "generate x --model MODEL --out TMP/out": "did you mean",
+    "generate x --model bundeld --out TMP/out": "did you mean bundled?",
+    "train emoji_composd --out TMP/run": "did you mean emoji_composed?",
     "generate x --model TMP/empty --out TMP/out": "is not a model folder",
     "generate x --model TMP/begun --out TMP/out": "has no model yet: train it first",
     "generate x --model TMP/half --out TMP/out": "half written",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 
 from rhinoise.core.errors import ConfigError, DataError
@@ -38,8 +39,10 @@ def open_dataset(source: str | Path, *, captions: str = "auto", caption_lines: b
     # A mistyped path is not looked for in the network: "photos/cts", where there is a folder photos.
     on_the_hub = _HUB_NAME.fullmatch(name) is not None and not path.parent.exists()
     if name not in DATASETS and not shards and not on_the_hub:
+        near = get_close_matches(name, DATASETS, n=1)
+        hint = f"did you mean {near[0]}? Or " if near else ""
         raise DataError(
-            f"there is no folder {name}: give a folder of captioned pictures, {', '.join(DATASETS)}, "
+            f"there is no folder {name}: {hint}give a folder of captioned pictures, {', '.join(DATASETS)}, "
             "a .tar or .parquet file, or owner/name on the Hugging Face hub"
         )
     if captions != "auto" or caption_lines:

@@ -11,7 +11,7 @@ from rhinoise.core.backend import Precision
 from rhinoise.core.errors import ConfigError, ModelFolderError, PictureError, RunFolderError, UnknownNameError
 from rhinoise.core.images import FORMATS, WHITE, Colour, Fit, open_picture, square
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
-from rhinoise.storage.bundled import model_folder
+from rhinoise.storage.bundled import BUNDLED, model_folder
 from rhinoise.storage.provenance import is_own
 from rhinoise.storage.run_folder import RunFolder
 
@@ -36,7 +36,8 @@ def find_model(name: Path | str) -> Path:
     folder = model_folder(name)
     if not folder.is_dir():
         raise ModelFolderError(
-            f"{_missing(folder, 'model folder')}; wanted a run of `rhinoise train`, or a model folder"
+            f"{_missing(folder, 'model folder', BUNDLED)} (wanted a run of `rhinoise train`, a model folder, "
+            f"or {BUNDLED})"
         )
     run = RunFolder(folder)
     if (folder / "recipe.json").is_file() and not run.model.is_dir():
@@ -134,9 +135,10 @@ def _exists(path: Path) -> None:
         raise PictureError(_missing(path, "picture"))
 
 
-def _missing(path: Path, what: str) -> str:
-    """That there is no such thing, and the nearest name that there is."""
-    names = [found.name for found in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = get_close_matches(path.name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {path.parent / near[0]}?" if near else f"look into {path.parent.resolve()}"
+def _missing(path: Path, what: str, *others: str) -> str:
+    """That there is no such thing, and the nearest of what lies beside it and of `others`."""
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    known = {other: other for other in others} | {found.name: str(found) for found in beside}
+    near = get_close_matches(path.name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {known[near[0]]}?" if near else f"look into {path.parent.resolve()}"
     return f"there is no {what} {path}: {hint}"
