@@ -54,15 +54,15 @@ def test_a_second_model_that_draws_in_few_steps_without_guidance(run: RunFolder)
 
     assert steps(run) == list(range(1, 9))
     bars = [event for event in events if isinstance(event, Progress)]
-    assert [bar.done for bar in bars if bar.stage == "trajectories"] == list(range(1, 2 * 4 + 1))
-    assert {bar.total for bar in bars if bar.stage == "trajectories"} == {2 * 4}
+    assert [bar.done for bar in bars if bar.stage == "answers"] == list(range(1, 2 * 2 + 1))
+    assert {bar.total for bar in bars if bar.stage == "answers"} == {2 * 2}
     assert all(event.path.exists() for event in events if isinstance(event, Wrote))
     assert any("dB" in event.text for event in events if isinstance(event, Said))
     assert not run.state("few_steps").exists()
 
     assert torch.equal(drawn(LatentDiffusion.load(run.root)), before)
     student = LatentDiffusion.load(run.few_steps)
-    assert student.sampling == SamplingConfig(sampler="ddim", spacing="uniform", steps=2, guidance=1.0)
+    assert student.sampling == SamplingConfig(sampler="dpmpp_2m", spacing="uniform", steps=2, guidance=1.0)
     assert student.facts["distilled"] == {"from": teacher.facts["hash"], "guidance": 2.0}
     assert student.facts["size"] == teacher.facts["size"]
     assert drawn(student).shape == before.shape
@@ -118,7 +118,7 @@ def test_other_settings_wait_until_what_was_begun_is_done(run: RunFolder) -> Non
 
 
 def test_minutes_become_parts_and_steps(run: RunFolder) -> None:
-    in_minutes = replace(SMALL, images=None, minutes=0.05)
+    in_minutes = replace(SMALL, images=None, minutes=0.2)
     work = distil(DistilRequest(run=run.root, config=in_minutes))
     while "few_steps steps" not in run.plan():
         next(work)
@@ -133,13 +133,6 @@ def test_too_few_minutes_are_refused(run: RunFolder) -> None:
         distilled(run, replace(SMALL, images=None, minutes=1e-5))
     distilled(run)  # what was refused is in nobody's way
     assert run.few_steps.is_dir()
-
-
-def test_levels_that_do_not_meet_are_refused(run: RunFolder) -> None:
-    model = LatentDiffusion.load(run.root)
-    replace(model, sampling=replace(model.sampling, spacing="karras")).save(run.model)
-    with pytest.raises(PlanError, match="do not meet"):
-        distilled(run)
 
 
 def test_a_recipe_may_ask_for_it(trained: Path, tmp_path: Path) -> None:
@@ -165,5 +158,5 @@ def test_by_the_command_line(cli: Callable, run: RunFolder, tmp_path: Path) -> N
     assert LatentDiffusion.load(run.few_steps).facts["distilled"]["guidance"] == 1.5
     result = cli(*words)
     assert result.exit_code == 0, result.stderr
-    assert "ddim, 2 steps, guidance 1" in result.stderr
+    assert "dpmpp_2m, 2 steps, guidance 1" in result.stderr
     assert (tmp_path / "ring.png").is_file()

@@ -1,9 +1,9 @@
-"""Few steps: a student goes in one step where its teacher went in several, and needs no guidance.
+"""Few steps: a student answers in one pass of the network what guidance makes of two.
 
-The teacher draws trajectories, from noise to a clean latent in many guided steps, and the few levels that the
-student is to visit are kept. The student learns to go from each of these places straight to the next. That is
-progressive distillation (Salimans & Ho 2022) from many steps to few at once, of the guided prediction (Meng
-et al. 2023): it takes no pictures, and the student needs one pass of the network a step, guidance two.
+The teacher draws, guided, in as few steps as the student will, and each place that it comes by is kept with
+its answer there. The student learns these answers: the first stage of Meng et al. 2023, at the few levels
+that count. It takes no pictures. Students that go where many steps of their teacher lead (Salimans & Ho 2022;
+Song et al. 2023) were measured beside it, and drew worse: see docs/log.md.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,8 +24,8 @@ from rhinoise.training.fit import FitConfig
 Losses = dict[str, Float[Tensor, ""]]
 
 FIT = FitConfig(batch=32, learning_rate=1e-3, decay=0.9, ema_width=0.1)
-SAMPLER = "ddim"
-"""How a student draws: straight from level to level, without fresh noise."""
+SAMPLER = "dpmpp_2m"
+"""How both draw: of second order and without fresh noise, so that few steps go far."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +39,9 @@ class DistillationConfig:
     minutes: float | None = 10.0
     """The budget in minutes, or None when it is one in images."""
     images: int | None = None
-    """The budget in steps of trajectories that the student learns from."""
+    """The budget in answers that the student learns from."""
     epochs: float = 4.0
-    """How often it learns from each: the more often, the fewer the teacher draws."""
+    """How often it learns from each: the more often, the fewer the teacher gives."""
     fit: FitConfig = FIT
 
     def __post_init__(self) -> None:
@@ -52,53 +52,49 @@ class DistillationConfig:
         if (self.minutes or self.images or 0) <= 0:
             raise ConfigError("the budget of a distillation is above 0: --minutes 10, or --images 10000")
         if self.epochs < 1:
-            raise ConfigError(f"a trajectory is followed at least once, not {self.epochs:g} times")
+            raise ConfigError(f"an answer is learnt from at least once, not {self.epochs:g} times")
 
 
 @dataclass(frozen=True)
-class SegmentBatch:
-    """Steps to learn: from `x` at level number `place` to `wanted` at the next, told `text`."""
+class AnswerBatch:
+    """What the teacher answered, guided: `x0` for `x` at level number `place`, told `text`."""
 
     x: Latents
-    wanted: Latents
+    x0: Latents
     place: Int[Tensor, "b"]
     text: TextEmbedding
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentBatches:
-    """Batches from kept trajectories, every step of every one of them once an epoch."""
+class AnswerBatches:
+    """Batches from kept drawings, every step of every one of them once an epoch."""
 
-    parts: Sequence[Shaped[np.ndarray, "k s c h w"]]
-    """Trajectories by level, noise first, in float16; all parts hold equally many."""
+    parts: Sequence[Shaped[np.ndarray, "k s 2 c h w"]]
+    """For each step of each drawing where it stood and what was answered, in float16; equally many a part."""
     captions: Sequence[str]
-    """What each trajectory was drawn for."""
+    """What each was drawn for."""
     embed: Callable[[Sequence[str]], TextEmbedding]
     size: int
     seed: int
 
-    def at(self, step: int) -> SegmentBatch:
-        """The segments of one step."""
-        each, levels = self.parts[0].shape[:2]
-        chosen = order(self.seed, len(self.captions) * (levels - 1), self.size, step)
-        rows, place = np.divmod(chosen, levels - 1)
-        ends = np.stack(
-            [
-                self.parts[row // each][row % each, first : first + 2]
-                for row, first in zip(rows, place, strict=True)
-            ]
+    def at(self, step: int) -> AnswerBatch:
+        """The answers of one step."""
+        each, steps = self.parts[0].shape[:2]
+        rows, place = np.divmod(order(self.seed, len(self.captions) * steps, self.size, step), steps)
+        kept = np.stack(
+            [self.parts[row // each][row % each, one] for row, one in zip(rows, place, strict=True)]
         )
-        x, wanted = torch.from_numpy(ends.astype(np.float32)).unbind(1)
-        return SegmentBatch(
+        x, x0 = torch.from_numpy(kept.astype(np.float32)).unbind(1)
+        return AnswerBatch(
             x=x,
-            wanted=wanted,
+            x0=x0,
             place=torch.from_numpy(place),
             text=self.embed([self.captions[row] for row in rows]),
         )
 
 
 class DistillationTask(nn.Module):
-    """Go in one step where the teacher went in several."""
+    """Answer as the guided teacher does."""
 
     def __init__(self, student: Denoiser, levels: Sequence[NoiseLevel]) -> None:
         super().__init__()
@@ -109,10 +105,7 @@ class DistillationTask(nn.Module):
             time=torch.cat([level.time for level in levels]),
         )
 
-    def forward(self, batch: SegmentBatch) -> Losses:
-        """The squared distance between where the student arrives and where the teacher was."""
-        visited = self.levels.to(batch.x.device)
-        here, there = visited[batch.place], visited[batch.place + 1]
-        x0 = self.student(batch.x, here, batch.text)
-        arrived = there.add_noise(x0, here.noise_in(batch.x, x0))
-        return {"loss": (arrived - batch.wanted).square().mean()}
+    def forward(self, batch: AnswerBatch) -> Losses:
+        """The squared distance of the two."""
+        level = self.levels.to(batch.x.device)[batch.place]
+        return {"loss": (self.student(batch.x, level, batch.text) - batch.x0).square().mean()}

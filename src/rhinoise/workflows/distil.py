@@ -1,9 +1,9 @@
 """A trained model => one that draws in a few steps, in RUN/few_steps.
 
-the model draws trajectories => a copy of its network learns them in few steps => a second model folder
+the model draws in few steps => a copy of its network learns its guided answers => a second model folder
 
-The trajectories are kept in parts of CHUNK, each whole or not there, so that this too goes on where it was
-stopped; they are removed when the student is done.
+The answers are kept in parts of CHUNK drawings, each whole or not there, so that this too goes on where it
+was stopped; they are removed when the student is done.
 """
 
 import copy
@@ -25,7 +25,6 @@ from rhinoise.core.files import digest, locked, replacing, sweep
 from rhinoise.core.images import grid, to_pil
 from rhinoise.data.dataset import split
 from rhinoise.data.sources import open_dataset
-from rhinoise.diffusion.level import NoiseLevel
 from rhinoise.diffusion.timesteps import levels
 from rhinoise.evaluation.metrics import psnr
 from rhinoise.pipeline.denoiser import Denoiser
@@ -36,9 +35,9 @@ from rhinoise.storage.run_folder import RunFolder
 from rhinoise.training.batches import order
 from rhinoise.training.distillation import (
     SAMPLER,
+    AnswerBatches,
     DistillationConfig,
     DistillationTask,
-    SegmentBatches,
 )
 from rhinoise.training.fit import seconds_per_step
 from rhinoise.workflows.devices import device_errors_told
@@ -50,12 +49,10 @@ from rhinoise.workflows.stages import DONE, Clock, Stage, run_stage
 STAGE = "few_steps"
 KEY, PLANNED, DISTILLED = (f"{STAGE} {what}" for what in ("key", "plan", "done"))
 """What the run's plan calls the distillation that it holds, its budget, and that it is done."""
-TEACHER = "dpmpp_2m"
-"""How the teacher draws: without fresh noise, so that a trajectory is a function of its start."""
 CHUNK = 32
-"""Trajectories that are drawn at a time, and kept in one file."""
+"""Drawings of the teacher that are made at a time, and kept in one file."""
 MOST_BYTES = 4 * 2**30
-"""Room that the trajectories take at most: with a larger budget each is learnt from more often."""
+"""Room that they take at most: with a larger budget each is learnt from more often."""
 FIRST = 2**32
 """Index of the first picture that is learnt from: what people draw, and judge it by, has smaller ones."""
 SHOWN = 8
@@ -114,8 +111,6 @@ class Distillation:
         own = teacher.sampling
         self.guidance = own.guidance if config.guidance is None else config.guidance
         self.sampling = SamplingConfig(sampler=SAMPLER, spacing=own.spacing, steps=config.steps, guidance=1.0)
-        self.between = math.ceil(own.steps / config.steps)
-        """Steps of the teacher for one of the student's."""
 
     def stage(self) -> Generator[Event, None, None]:
         """All of it; what is done already with the same settings stays as it is."""
@@ -124,7 +119,8 @@ class Distillation:
             yield Said(f"{self.run.few_steps} is done already")
             return
         network = copy.deepcopy(self.teacher.parts.network).requires_grad_(True)
-        task = DistillationTask(Denoiser(network, self.teacher.denoiser.predicts), self.levels())
+        visited = levels(self.teacher.schedule, self.config.steps, spacing=self.sampling.spacing)
+        task = DistillationTask(Denoiser(network, self.teacher.denoiser.predicts), visited)
         planned = self.run.recall(PLANNED, lambda: self.planned(task))
         yield from self.draw_all(planned["parts"])
         stage = Stage(
@@ -164,21 +160,8 @@ class Distillation:
 
     # ------------------------------------------------------------------------------------------ teacher
 
-    def levels(self) -> list[NoiseLevel]:
-        """What the student visits; PlanError unless the teacher comes by there."""
-        many, few = (
-            levels(self.teacher.schedule, steps, spacing=self.sampling.spacing)
-            for steps in (self.between * self.config.steps, self.config.steps)
-        )
-        if any(abs(float(a.sigma - b.sigma)) > 1e-5 for a, b in zip(many[:: self.between], few, strict=True)):
-            raise PlanError(
-                f"with '{self.sampling.spacing}' spacing few steps and many do not meet: distil a model that "
-                "draws with --set sampling.spacing=uniform"
-            )
-        return few
-
     def planned(self, task: DistillationTask) -> dict[str, int]:
-        """How many parts the teacher draws, and how many steps of theirs the student learns from."""
+        """How many parts the teacher draws, and how many answers the student learns from."""
         config, steps = self.config, CHUNK * self.config.steps
         room = max(1, MOST_BYTES // (2 * CHUNK * math.prod(self.shape())))
         if config.images is not None:
@@ -213,39 +196,39 @@ class Distillation:
 
     def draw(self, number: int, parts: int) -> Iterator[Event]:
         """Draw one part and write it."""
-        many = self.between * self.config.steps
+        steps = self.config.steps
         request = GenerateRequest(
             prompt="",
             seed=self.seed,
             first=FIRST + number * CHUNK,
             count=CHUNK,
-            steps=many,
+            steps=steps,
             guidance=self.guidance,
-            sampler=TEACHER,
+            sampler=SAMPLER,
         )
-        states = [self.teacher.noise(request)]
+        x, kept = self.teacher.noise(request), []
         for done, step in enumerate(self.teacher.steps(request, self.told(number)), start=1):
-            if done % self.between == 0:
-                states.append(step.x)
-            yield Progress(stage="trajectories", done=number * many + done, total=parts * many)
+            kept.append(torch.stack([x, step.x0], dim=1))
+            x = step.x
+            yield Progress(stage="answers", done=number * steps + done, total=parts * steps)
         with replacing(self.part(number)) as temporary, temporary.open("wb") as file:
-            np.save(file, torch.stack(states, dim=1).cpu().half().numpy())
+            np.save(file, torch.stack(kept, dim=1).cpu().half().numpy())
 
     def part(self, number: int) -> Path:
         """The file of one part."""
-        return self.folder / f"trajectories-{number:05d}.npy"
+        return self.folder / f"answers-{number:05d}.npy"
 
     def told(self, number: int) -> list[str]:
         """The captions of one part."""
         return [self.captions[row] for row in order(self.seed, len(self.captions), CHUNK, number)]
 
     def shape(self) -> tuple[int, ...]:
-        """Of one trajectory: levels, channels, rows, columns."""
-        return self.config.steps + 1, *self.teacher.latent_shape(self.teacher.size)
+        """Of what is kept of one drawing: steps, place and answer, channels, rows, columns."""
+        return self.config.steps, 2, *self.teacher.latent_shape(self.teacher.size)
 
-    def batches(self, parts: int) -> SegmentBatches:
+    def batches(self, parts: int) -> AnswerBatches:
         """What the student learns from."""
-        return SegmentBatches(
+        return AnswerBatches(
             parts=[np.load(self.part(number), mmap_mode="r") for number in range(parts)],
             captions=[caption for number in range(parts) for caption in self.told(number)],
             embed=self.teacher.embed,
@@ -269,11 +252,16 @@ class Distillation:
         hurried = replace(self.teacher, sampling=replace(own, steps=self.config.steps))
         shown = np.linspace(0, len(self.captions) - 1, min(SHOWN, len(self.captions))).astype(int)
         prompts = [self.captions[row] for row in shown]
-        drawn = [torch.cat(list(model.illustrate(prompts))) for model in (self.teacher, hurried, student)]
+        drawn, seconds = [], []
+        for model in (self.teacher, hurried, student):
+            began = time.monotonic()
+            drawn.append(torch.cat(list(model.illustrate(prompts))))
+            seconds.append((time.monotonic() - began) / len(prompts))
         near, nearer = (float(psnr(images, drawn[0]).mean()) for images in drawn[1:])
         yield Said(
-            f"{self.config.steps} steps instead of {own.steps}: PSNR to the pictures of {own.steps} steps "
-            f"{nearer:.1f} dB, without distilling {near:.1f} dB"
+            f"{self.config.steps} steps distilled: {seconds[2]:.2f} s a picture, PSNR to the pictures of "
+            f"{own.steps} steps ({seconds[0]:.2f} s) {nearer:.1f} dB; not distilled {seconds[1]:.2f} s, "
+            f"{near:.1f} dB"
         )
         labels = [
             f"{model}: {prompt}"
