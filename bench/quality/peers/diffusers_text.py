@@ -123,7 +123,8 @@ class Text(Peer):
     def draw(self, weights: str, rows: range) -> torch.Tensor:
         asked = slice(rows.start, rows.stop)
         count, (free_tokens, free_mask) = len(rows), self.free
-        tokens = torch.cat([self.given.asked_tokens[asked], free_tokens.expand(count, -1, -1)]).float()
+        told_tokens = self.given.asked_tokens[asked].float()
+        tokens = torch.cat([told_tokens, free_tokens.float().expand(count, -1, -1)])
         mask = torch.cat([self.given.asked_mask[asked], free_mask.expand(count, -1)])
         sampler = DPMSolverMultistepScheduler(**BETAS)
         sampler.set_timesteps(STEPS)
