@@ -1,0 +1,90 @@
+"""Names that clients say => places on this disk: models, and pictures to train on. No client says a path."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rhinoise.core.errors import ConfigError, ModelFolderError, UnknownNameError
+from rhinoise.server.settings import ServeConfig
+from rhinoise.server.store import Job
+from rhinoise.storage.bundled import BUNDLED, model_folder
+
+DATASETS = ("emoji", "emoji_composed")
+"""Sets of pictures that come with packages (`data.sources.DATASETS`, which knows torch)."""
+DROPPED = re.compile(r"folder:([0-9a-f]{32})")
+"""Pictures that were sent together, to be trained on."""
+
+
+class Registry:
+    """The models and pictures of one server."""
+
+    def __init__(self, config: ServeConfig) -> None:
+        self.config = config
+
+    def models(self) -> dict[str, str]:
+        """Name => folder, or BUNDLED: those that were given, else the bundled one, and those trained here.
+
+        The first is the default one.
+        """
+        given = self.config.models or ((BUNDLED,) if _has_bundled() else ())
+        found = {Path(place).name: _absolute(place) for place in given}
+        trained = sorted(self.config.runs.glob("*/model"), key=lambda model: -model.stat().st_mtime)
+        return found | {model.parent.name: _absolute(model.parent) for model in trained}
+
+    def model(self, name: str) -> str:
+        """The name of a model, "" that of the default one; ConfigError where there is none."""
+        models = self.models()
+        if not models:
+            raise ConfigError("there is no model here yet: train one first")
+        if name and name not in models:
+            raise UnknownNameError("model", name, models)
+        return name or next(iter(models))
+
+    def source(self, name: str) -> str:
+        """Where the pictures of that name are; UnknownNameError where there are none."""
+        folders = {folder.name: str(folder.absolute()) for folder in self.config.pictures}
+        if name in DATASETS:
+            return name
+        if (dropped := DROPPED.fullmatch(name)) and (folder := self.config.uploads / dropped[1]).is_dir():
+            return str(folder.absolute())
+        if name not in folders:
+            raise UnknownNameError("pictures", name, [*DATASETS, *folders])
+        return folders[name]
+
+    def placed(self, request: Mapping[str, Any], given: Path, files: Sequence[str] = ()) -> dict[str, Any]:
+        """A request with every name made into a place; `files` are fields that name files in `given`."""
+        places = dict(request)
+        for field, place in (("model", self._model), ("start", self._model), ("source", self.source)):
+            if places.get(field) is not None:
+                places[field] = place(places[field])
+        for field in files:
+            if places[field] is not None:
+                places[field] = str((given / places[field]).absolute())
+        return places
+
+    def check_free(self, name: str, trainings: Sequence[Job]) -> None:
+        """ConfigError where a training cannot be called that; `trainings` are those that have not ended."""
+        if name in self.models() or any(job.request["name"] == name for job in trainings):
+            raise ConfigError(f"there is a model or a training called {name} already: choose another name")
+
+    def trained_here(self, name: str) -> Path:
+        """The run of a model that was trained here; ModelFolderError for any other model."""
+        run = self.config.runs / self.model(name)
+        if self.models()[run.name] != str(run.absolute()):
+            raise ModelFolderError(f"the model {name} was not trained here, and is left alone")
+        return run
+
+    def _model(self, name: str) -> str:
+        return self.models()[self.model(name)]
+
+
+def _has_bundled() -> bool:
+    try:
+        return bool(model_folder(BUNDLED))
+    except ModelFolderError:
+        return False
+
+
+def _absolute(place: Path | str) -> str:
+    return BUNDLED if place == BUNDLED else str(Path(place).absolute())

@@ -1,0 +1,68 @@
+"""How a server is set up: where it listens, what it shows, what it keeps, and how much it takes on."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What is refused; each refusal says so in a sentence."""
+
+    queue: int = 256
+    """Jobs that wait or run at a time."""
+    pixels: int = 16_777_216
+    """Width times height of a picture that is asked for, or sent."""
+    steps: int = 250
+    count: int = 64
+    """Pictures of one job."""
+    upload_bytes: int = 32 * 2**20
+    """Of one picture, or one request."""
+    folder_bytes: int = 2 * 2**30
+    """Of all the pictures that are dropped for one training."""
+    job_seconds: float = 1800.0
+    """Of one job that is no training."""
+    kept_jobs: int = 2000
+    """Ended jobs that are kept, with their pictures; older ones are forgotten."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeConfig:
+    """One server."""
+
+    models: tuple[str, ...] = ()
+    """Runs, model folders or "bundled"; none: the bundled model, and whatever is trained here."""
+    pictures: tuple[Path, ...] = ()
+    """Folders that may be trained on, by their names; nothing else of this disk can be asked for."""
+    host: str = "127.0.0.1"
+    port: int = 7860
+    data: Path = field(default_factory=lambda: user_data_path("rhinoise"))
+    """Where the queue, its pictures, uploads and trained runs are."""
+    api_key: str | None = None
+    """What every request must carry; wanted wherever `host` is not loopback."""
+    log_prompts: bool = False
+    """Whether the log tells what is asked for."""
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self.host in LOOPBACK
+
+    @property
+    def runs(self) -> Path:
+        """Where trainings that are begun here go."""
+        return self.data / "runs"
+
+    @property
+    def uploads(self) -> Path:
+        """What was sent to be used."""
+        return self.data / "uploads"
+
+    @property
+    def jobs(self) -> Path:
+        """A folder per job: what it was given in `in`, what it made in `out`."""
+        return self.data / "jobs"

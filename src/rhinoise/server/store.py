@@ -1,0 +1,149 @@
+"""The queue on disk: a SQLite file in WAL mode, a row per job. A job accepted is a row committed."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+State = Literal["waiting", "running", "paused", "done", "failed", "cancelled"]
+STATES: tuple[State, ...] = get_args(State)
+ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
+OPEN: tuple[State, ...] = ("waiting", "running", "paused")
+
+_TABLE = """
+create table if not exists jobs (
+    id text primary key, kind text not null, request text not null, state text not null,
+    created real not null, started real, ended real, attempts integer not null default 0,
+    error text, sort text, result text, source text not null default ''
+);
+create index if not exists by_state on jobs (state, created);
+"""
+_FIELDS = "id, kind, request, state, created, started, ended, attempts, error, sort, result, source"
+_JSON = ("request", "result")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A row: what was asked for, where it stands, and what came of it."""
+
+    id: str
+    kind: str
+    """One of KINDS."""
+    request: Mapping[str, Any]
+    state: State
+    created: float
+    """Seconds since 1970, as the other times."""
+    started: float | None
+    ended: float | None
+    attempts: int
+    """How often it was begun."""
+    error: str | None
+    """Why it failed, a sentence."""
+    sort: str | None
+    """The name of the error's class; None: a fault of the program's."""
+    result: Mapping[str, Any] | None
+    source: str
+    """Which interface asked."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in ENDED
+
+
+class Store:
+    """The jobs, in the order in which they came."""
+
+    def __init__(self, file: Path) -> None:
+        """Open or make the file; jobs that a killed process left running wait again."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self.connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        self.connection.row_factory = sqlite3.Row
+        self.connection.execute("pragma journal_mode = wal")
+        self.connection.execute("pragma synchronous = full")
+        self.connection.executescript(_TABLE)
+        self.connection.execute("update jobs set state = 'waiting' where state = 'running'")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.connection.close()
+
+    def add(self, id: str, kind: str, request: Mapping[str, Any], source: str) -> Job:
+        """Accept a job."""
+        self.connection.execute(
+            "insert into jobs (id, kind, request, state, created, source) values (?, ?, ?, 'waiting', ?, ?)",
+            (id, kind, json.dumps(request), time.time(), source),
+        )
+        return self.get(id)
+
+    def get(self, id: str) -> Job:
+        """KeyError where there is none."""
+        row = self.connection.execute(f"select {_FIELDS} from jobs where id = ?", (id,)).fetchone()
+        if row is None:
+            raise KeyError(id)
+        return _job(row)
+
+    def set(self, id: str, **values: Any) -> Job:
+        """Change a job's fields."""
+        columns = ", ".join(f"{name} = ?" for name in values)
+        kept = [json.dumps(value) if name in _JSON else value for name, value in values.items()]
+        self.connection.execute(f"update jobs set {columns} where id = ?", (*kept, id))
+        return self.get(id)
+
+    def select(
+        self,
+        states: Iterable[State] = STATES,
+        kinds: Iterable[str] = (),
+        *,
+        newest_first: bool = False,
+        most: int = -1,
+    ) -> list[Job]:
+        """Jobs in these states, of these kinds (none: of all)."""
+        states, kinds = list(states), list(kinds)
+        where = f"state in ({_marks(states)})" + (f" and kind in ({_marks(kinds)})" if kinds else "")
+        order = "desc" if newest_first else "asc"
+        rows = self.connection.execute(
+            f"select {_FIELDS} from jobs where {where} order by created {order}, rowid {order} limit ?",
+            (*states, *kinds, most),
+        )
+        return [_job(row) for row in rows]
+
+    def count(self, states: Iterable[State]) -> int:
+        """How many are in these states."""
+        states = list(states)
+        found = self.connection.execute(
+            f"select count(*) from jobs where state in ({_marks(states)})", states
+        )
+        return int(found.fetchone()[0])
+
+    def forget(self, id: str) -> None:
+        """Take a job out."""
+        self.connection.execute("delete from jobs where id = ?", (id,))
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Several changes, all or none."""
+        self.connection.execute("begin immediate")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("rollback")
+            raise
+        self.connection.execute("commit")
+
+
+def _marks(values: list[Any]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _job(row: sqlite3.Row) -> Job:
+    values = dict(row)
+    return Job(**{name: _read(name, value) for name, value in values.items()})
+
+
+def _read(name: str, value: Any) -> Any:
+    return json.loads(value) if name in _JSON and value is not None else value
