@@ -1,0 +1,41 @@
+"""What the worker knows and the server wants to show: names to choose from, and what each model is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rhinoise.core.backend import best_device
+from rhinoise.core.errors import RhinoiseError
+from rhinoise.pipeline.latent_diffusion import own_sampling
+from rhinoise.storage.card import card
+from rhinoise.storage.description import describe
+from rhinoise.storage.run_folder import RunFolder
+from rhinoise.workflows.catalogue import TABLES, catalogue
+from rhinoise.workflows.paths import find_model
+
+
+def facts(models: Mapping[str, str]) -> dict[str, Any]:
+    """Tables of names, the device, and a record per model that can be opened."""
+    return {
+        "device": str(best_device()),
+        "names": {kind: catalogue(kind) for kind in TABLES},
+        "models": {name: _model(place) for name, place in models.items()},
+    }
+
+
+def _model(place: str) -> dict[str, Any]:
+    """A model as its card tells of it, or why it cannot be opened."""
+    try:
+        run = RunFolder(find_model(place))
+        found = describe(run.model if run.model.is_dir() else run.root)
+    except RhinoiseError as error:
+        return {"error": str(error)}
+    sampling = own_sampling(found.facts)
+    return {
+        "size": found.facts.get("size"),
+        "hash": found.hash,
+        "recipe": found.facts.get("recipe"),
+        "sampling": vars(sampling),
+        "few_steps": run.few_steps.is_dir(),
+        "bytes": sum(part.bytes for part in found.parts),
+        "card": card(found),
+    }

@@ -1,0 +1,84 @@
+"""The worker as the server sees it: a process that is started, told things, heard, and started again."""
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+LINE_BYTES = 64 * 2**20
+"""Of one event at most: previews are pictures."""
+CLOSING_SECONDS = 20.0
+"""What a training has for saving."""
+PAUSE_SECONDS = 1.0
+"""Between the end of a worker and the next one's start."""
+
+
+class WorkerLink:
+    """Keeps one worker running. `heard` gets every event, `lost` is called when the worker has ended."""
+
+    def __init__(self, heard: Callable[[dict[str, Any]], None], lost: Callable[[], None]) -> None:
+        self.heard, self.lost = heard, lost
+        self.process: asyncio.subprocess.Process | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start it, now and whenever it ends."""
+        self.task = asyncio.create_task(self._keep_running())
+        self.task.add_done_callback(_loudly)
+
+    def tell(self, command: Mapping[str, Any]) -> None:
+        """Send a command; one that ends meanwhile is told of by `lost`."""
+        if self.process is not None and self.process.stdin is not None:
+            self.process.stdin.write(json.dumps(command).encode() + b"\n")
+
+    def kill(self) -> None:
+        """End the process at once; another one is started."""
+        if self.process is not None and self.process.returncode is None:
+            self.process.kill()
+
+    async def close(self) -> None:
+        """End it for good: what it is at is saved, if it can be."""
+        if self.task is not None:
+            self.task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self.task
+        process = self.process
+        if process is None or process.returncode is not None:
+            return
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), CLOSING_SECONDS)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def _keep_running(self) -> None:
+        while True:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "rhinoise.server.worker",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=LINE_BYTES,
+            )
+            log.info("worker %d started", self.process.pid)
+            assert self.process.stdout is not None
+            while line := await self.process.stdout.readline():
+                self.heard(json.loads(line))
+            code = await self.process.wait()
+            log.warning("worker %d ended with %d", self.process.pid, code)
+            self.lost()
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+def _loudly(task: "asyncio.Task[None]") -> None:
+    """A fault of the program's here must be seen: nothing is done any more."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("the worker is not listened to any more", exc_info=error)

@@ -1,0 +1,101 @@
+"""What the worker does for each kind of job: the same workflows as the command line, on the job's folder.
+
+Each takes the request, its names made into paths, and the folder to write to; WORK is the table.
+"""
+
+from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rhinoise.core.config import to_json
+from rhinoise.workflows.events import Event
+
+Doing = Generator[Event, None, Any]
+
+
+def draw_request(request: Mapping[str, Any], out: Path) -> Any:
+    """A `generate` job => DrawRequest."""
+    from rhinoise.workflows.generate import DrawRequest
+
+    fields = {name: value for name, value in request.items() if name not in ("prompt", "preview")}
+    fields |= {name: None if fields[name] is None else Path(fields[name]) for name in ("image", "mask")}
+    fields["guidance_interval"] = tuple(fields["guidance_interval"])
+    return DrawRequest(prompts=(request["prompt"],), out=out, **fields)
+
+
+def _generate(request: Mapping[str, Any], out: Path) -> Doing:
+    from rhinoise.workflows.generate import generate
+
+    return generate(draw_request(request, out))
+
+
+def _reconstruct(request: Mapping[str, Any], out: Path) -> Doing:
+    from rhinoise.workflows.reconstruct import ReconstructRequest, reconstruct
+
+    fields = dict(request)
+    return reconstruct(ReconstructRequest(image=Path(fields.pop("image")), out=out, **fields))
+
+
+def _forward(request: Mapping[str, Any], out: Path) -> Doing:
+    from rhinoise.workflows.forward import ForwardRequest, forward
+
+    fields = dict(request)
+    model = fields.pop("model")
+    model = model if fields.pop("latents") else None
+    image = Path(fields.pop("image"))
+    return forward(ForwardRequest(image=image, out=out / "strip.png", model=model, **fields))
+
+
+def _attention(request: Mapping[str, Any], out: Path) -> Doing:
+    from rhinoise.workflows.attention import AttentionRequest, attention
+
+    return attention(AttentionRequest(out=out, **request))
+
+
+def _atlas(request: Mapping[str, Any], out: Path) -> Doing:
+    from rhinoise.workflows.atlas import AtlasRequest, atlas
+
+    fields = dict(request)
+    words = tuple(fields.pop("words"))
+    return atlas(AtlasRequest(run=fields.pop("model"), out=out / "atlas.html", words=words, **fields))
+
+
+def _levels(request: Mapping[str, Any], out: Path) -> Doing:
+    from rhinoise.workflows.levels import LevelsRequest, levels
+
+    return levels(LevelsRequest(run=request["model"], out=out, pictures=request["pictures"]))
+
+
+def _inspect(request: Mapping[str, Any], out: Path) -> Doing:
+    from rhinoise.workflows.inspect import InspectRequest, inspect
+
+    report = yield from inspect(InspectRequest(out=out, **request))
+    return to_json(report)
+
+
+def _train(request: Mapping[str, Any], out: Path) -> Doing:
+    from rhinoise.workflows.choose import choose
+    from rhinoise.workflows.train import TrainRequest, train
+
+    recipe = choose(
+        request["recipe"],
+        request["size"],
+        start=request["start"],
+        minutes=request["minutes"],
+        images=request["images"],
+        settings={"data.captions": request["captions"], "seed": request["seed"]},
+        assignments=request["settings"],
+    )
+    yield from train(TrainRequest(source=request["source"], out=out, recipe=recipe, start=request["start"]))
+
+
+WORK: Mapping[str, Callable[[Mapping[str, Any], Path], Doing]] = {
+    "generate": _generate,
+    "reconstruct": _reconstruct,
+    "forward": _forward,
+    "attention": _attention,
+    "atlas": _atlas,
+    "levels": _levels,
+    "inspect": _inspect,
+    "train": _train,
+}
