@@ -1,0 +1,24 @@
+"""What an error is called in HTTP: STATUS, for every API alike; each API has its own shape around it."""
+
+from rhinoise.core.errors import PictureError, RhinoiseError
+from rhinoise.server.jobs import Job, NotNowError, NotThereError, QueueFullError
+
+RETRY_SECONDS = 5
+"""What a full queue asks for."""
+STATUS: dict[type[RhinoiseError], int] = {
+    QueueFullError: 429,
+    NotThereError: 404,
+    NotNowError: 409,
+    PictureError: 400,
+}
+BAD, FAULT = 400, 500
+
+
+def status_of(error: RhinoiseError) -> int:
+    """The status of a refusal."""
+    return next((status for kind, status in STATUS.items() if isinstance(error, kind)), BAD)
+
+
+def status_of_failed(job: Job) -> int:
+    """The status of a job that failed: the request's fault, or the program's."""
+    return {None: FAULT, "TooLong": 504, "DeviceError": 503, "DiskFullError": 507}.get(job.sort, BAD)

@@ -1,0 +1,38 @@
+"""Pictures that were sent: looked at before they are decoded, and only formats that training opens too."""
+
+import base64
+import binascii
+import io
+
+from PIL import Image
+
+from rhinoise.core.errors import PictureError
+from rhinoise.server.settings import Limits
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+"""As `core.images.FORMATS`, which knows torch."""
+
+
+def checked(data: bytes, limits: Limits) -> bytes:
+    """The bytes, if they are a picture that may be opened; PictureError says why not. Nothing is decoded."""
+    if len(data) > limits.upload_bytes:
+        raise PictureError(f"{len(data):,} bytes are more than the {limits.upload_bytes:,} that are taken")
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            width, height = image.size
+    except Exception:  # Pillow's readers raise a dozen kinds on broken bytes
+        raise PictureError(f"this is not a picture, wanted one of {', '.join(FORMATS)}") from None
+    if width * height > limits.pixels:
+        raise PictureError(f"{width} x {height} is more than the {limits.pixels:,} pixels that are taken")
+    return data
+
+
+def from_text(text: str, limits: Limits) -> bytes:
+    """A picture as base64 or as a data: URI; PictureError when it is neither."""
+    try:
+        data = base64.b64decode(
+            text.partition("base64,")[2] if text.startswith("data:") else text, validate=True
+        )
+    except (binascii.Error, ValueError):
+        raise PictureError("this is not a picture in base64") from None
+    return checked(data, limits)
