@@ -16,7 +16,6 @@ from torch import Tensor
 
 from rhinoise.core.backend import Precision, best_device, float_type, tune_allocator
 from rhinoise.core.config import from_json, to_json
-from rhinoise.core.errors import ConfigError
 from rhinoise.core.random import INITIAL, NoiseSource, noise_source
 from rhinoise.core.shapes import Images, Latents, TextEmbedding
 from rhinoise.diffusion.guidance import DenoiseBoth, guided, inpainted
@@ -26,10 +25,11 @@ from rhinoise.diffusion.timesteps import levels
 from rhinoise.nets.autoencoder import CentredAutoencoder
 from rhinoise.nets.text import FrozenTextEncoder, TextEncoder
 from rhinoise.pipeline.denoiser import Denoiser
-from rhinoise.pipeline.request import GenerateRequest, SamplingConfig, alike
+from rhinoise.pipeline.request import GenerateRequest, SamplingConfig, refuse_unlike
 from rhinoise.storage import bundle
 from rhinoise.storage.bundle import Bundle
 from rhinoise.storage.bundled import model_folder
+from rhinoise.storage.run_folder import model_in
 
 BATCH = 16
 """Pictures drawn at a time."""
@@ -91,9 +91,7 @@ class LatentDiffusion:
 
         ModelFolderError says what is wrong.
         """
-        folder = model_folder(folder)
-        inside = folder / "model"
-        return cls.of(bundle.load(inside if inside.is_dir() else folder), precision=precision)
+        return cls.of(bundle.load(model_in(model_folder(folder))), precision=precision)
 
     def save(self, folder: Path) -> None:
         """Write a model folder."""
@@ -155,7 +153,8 @@ class LatentDiffusion:
         Raises:
             ConfigError: the requests are not alike.
         """
-        first = _refuse_unlike(requests)
+        refuse_unlike(requests)
+        first = requests[0]
         noise = self._fresh(requests)
         visited = self.levels(first)
         denoise = self._denoise(requests, around_both)
@@ -232,21 +231,6 @@ class LatentDiffusion:
     def _latent_mask(self, mask: Tensor) -> Tensor:
         """A pixel mask at the latents' size: a latent is drawn anew when any of its pixels is."""
         return F.max_pool2d(mask.to(self.device), self.autoencoder.factor)
-
-
-def _refuse_unlike(requests: Sequence[GenerateRequest]) -> GenerateRequest:
-    """The first of some requests, when what it says of how to draw holds for all; else ConfigError."""
-    first, *others = requests
-    for other in others:
-        different = [
-            name for (name, one), (_, its) in zip(alike(first), alike(other), strict=True) if one != its
-        ]
-        if different:
-            raise ConfigError(
-                f"requests that differ in {', '.join(different)} cannot be drawn as one batch: draw them one "
-                "after the other"
-            )
-    return first
 
 
 def _each(requests: Sequence[GenerateRequest], made: Callable[[GenerateRequest], Tensor]) -> Tensor:

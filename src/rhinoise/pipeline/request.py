@@ -1,6 +1,6 @@
 """What a person can ask for: one frozen record, filled in by every interface."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -91,6 +91,18 @@ def alike(request: Any, own: Collection[str] = OWN) -> tuple[tuple[str, Any], ..
     }
     given = {name: settings[name] is not None for name in ("image", "mask")}
     return tuple((settings | given).items())
+
+
+def refuse_unlike(requests: Sequence[Any], own: Collection[str] = OWN) -> None:
+    """ConfigError where requests differ in what they should have in common."""
+    first, *others = (alike(request, own) for request in requests)
+    for other in others:
+        different = [name for (name, one), (_, its) in zip(first, other, strict=True) if one != its]
+        if different:
+            raise ConfigError(
+                f"requests that differ in {', '.join(different)} cannot be drawn as one batch: draw them one "
+                "after the other"
+            )
 
 
 def _check(sampler: str | None, spacing: str | None, steps: int | None, guidance: float | None) -> None:
