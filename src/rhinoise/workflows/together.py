@@ -39,7 +39,7 @@ class Glimpse:
     first: int
     """Place of the first of them among all pictures of the request."""
     images: Callable[[], Images] = field(repr=False)
-    """Decodes them."""
+    """Decodes them: half a step's time of the bundled model, so not at every step."""
 
 
 @dataclass(frozen=True)
