@@ -112,8 +112,8 @@ WORDS = {
     "attention": ["attention", "a red circle", "--out", "OUT", "--model", "RUN"],
     "reconstruct": ["reconstruct", "PICTURE", "--count", "2", "--out", "OUT", "--model", "RUN"],
     "levels": ["levels", "RUN", "--out", "OUT"],
-    "evaluate": ["evaluate", "RUN", "--samples", "8", "--features", "random_conv", "--out", "OUT"],
-    "atlas": ["atlas", "RUN", "--out", "OUT"],
+    "evaluate": ["evaluate", "RUN", "--samples", "20", "--features", "random_conv", "--out", "OUT"],
+    "atlas": ["atlas", "RUN", "--out", "OUT.html"],
     "forward": ["forward", "PICTURE", "--model", "RUN", "--out", "OUT.png"],
 }
 
@@ -125,8 +125,8 @@ def test_no_workflow_changes_an_opened_model(
     precision = "fp32" if words[0] == "forward" else "auto"
     model = open_model(trained, precision)
     before = state(model), model.generate(GenerateRequest(prompt="a red circle", seed=3))
-    places = {"RUN": trained, "OUT": tmp_path / "out", "OUT.png": tmp_path / "out.png"}
-    places["PICTURE"] = shapes / "red-circle.png"
+    places = {"RUN": trained, "OUT": tmp_path / "out", "PICTURE": shapes / "red-circle.png"}
+    places |= {name: tmp_path / name for name in ("OUT.png", "OUT.html")}
     result = cli(*(places.get(word, word) for word in words))
     assert result.exit_code == 0, result.stderr
     assert open_model(trained, precision) is model

@@ -5,6 +5,7 @@ model is everybody's: nothing may change it in place.
 """
 
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 
 from rhinoise.core.backend import Precision
@@ -56,5 +57,10 @@ def opened(folder: Path, precision: Precision) -> LatentDiffusion:
 
 def _stamp(folder: Path) -> Stamp:
     """Of every file its name, size, time and number."""
-    found = [(file, file.stat()) for file in folder.rglob("*")]
-    return frozenset((file, about.st_size, about.st_mtime_ns, about.st_ino) for file, about in found)
+    found = set()
+    for file in folder.rglob("*"):
+        # A training may put a new folder in its place at this very moment.
+        with suppress(FileNotFoundError):
+            about = file.stat()
+            found.add((file.relative_to(folder), about.st_size, about.st_mtime_ns, about.st_ino))
+    return frozenset(found)
