@@ -1,5 +1,6 @@
 """A real server on loopback, with its worker and a tiny trained model, for every test that speaks HTTP."""
 
+import asyncio
 import socket
 import threading
 import time
@@ -10,9 +11,10 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
+from starlette.testclient import TestClient
 
 from rhinoise.server.app import make_app
+from rhinoise.server.serve import Server
 from rhinoise.server.settings import ServeConfig
 
 PATIENCE = 120.0
@@ -37,7 +39,7 @@ def serving(trained: Path, shapes: Path) -> Callable[..., AbstractContextManager
         config = ServeConfig(
             data=data, port=port, **({"models": (str(trained),), "pictures": (shapes,)} | settings)
         )
-        server = uvicorn.Server(uvicorn.Config(make_app(config), port=port, log_level="warning"))
+        server = Server(config)
         thread = threading.Thread(target=server.run)
         thread.start()
         address = f"http://127.0.0.1:{port}"
@@ -76,3 +78,20 @@ def _wait_for(address: str) -> None:
             pass
         time.sleep(0.1)
     raise TimeoutError("the server did not come up")
+
+
+@pytest.fixture
+def asking(tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
+    """Settings => a client of the real application, whose worker was not started: what is asked for waits."""
+    apps = []
+
+    def ask(**settings: Any) -> TestClient:
+        model = tmp_path / "model"
+        model.mkdir(exist_ok=True)
+        config = ServeConfig(**({"data": tmp_path / f"data-{len(apps)}", "models": (str(model),)} | settings))
+        apps.append(make_app(config))
+        return TestClient(apps[-1], base_url="http://127.0.0.1", raise_server_exceptions=False)
+
+    yield ask
+    for app in apps:
+        asyncio.run(app.state.jobs.close())
