@@ -80,12 +80,12 @@ class WorkerLink:
             stdout=asyncio.subprocess.PIPE,
             limit=LINE_BYTES,
         )
-        log.info("the worker started", extra={"process": process.pid})
+        log.info("the worker started", extra={"pid": process.pid})
         assert process.stdout is not None
         while line := await process.stdout.readline():
             self.heard(json.loads(line))
         code = await process.wait()
-        log.warning("the worker ended", extra={"process": process.pid, "code": code})
+        log.warning("the worker ended", extra={"pid": process.pid, "code": code})
 
     async def _lose(self) -> None:
         """Say that it is lost, until that could be kept."""
