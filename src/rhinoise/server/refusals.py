@@ -1,0 +1,112 @@
+"""Refusals in the shape of each API: SHAPES says which addresses have which."""
+
+import re
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from rhinoise.core.errors import RhinoiseError, UnknownNameError
+from rhinoise.server.answers import BAD, FAULT, RETRY_SECONDS, status_of
+from rhinoise.server.drawing import NotDrawnError
+
+GONE = 499
+"""Of answers that nobody reads (nginx's number)."""
+NOT_THERE, TOO_MANY = 404, 429
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why something is not done."""
+
+    status: int
+    sentence: str
+    name: str | None = None
+    """The parameter at fault, where it is one."""
+
+
+def _openai(refusal: Refusal) -> dict[str, Any]:
+    kind = "server_error" if refusal.status >= FAULT else "invalid_request_error"
+    code = _CODES.get((refusal.status, refusal.name)) or _CODES.get((refusal.status, None))
+    return {"error": {"message": refusal.sentence, "type": kind, "param": refusal.name, "code": code}}
+
+
+_CODES = {
+    (401, None): "invalid_api_key",
+    (NOT_THERE, "model"): "model_not_found",
+    (TOO_MANY, None): "rate_limit_exceeded",
+}
+
+
+def _a1111(refusal: Refusal) -> dict[str, Any]:
+    return {"error": "HTTPException", "detail": refusal.sentence, "body": "", "errors": refusal.sentence}
+
+
+def _native(refusal: Refusal) -> dict[str, Any]:
+    return {"error": refusal.sentence}
+
+
+SHAPES: Mapping[str, Callable[[Refusal], dict[str, Any]]] = {"/v1/": _openai, "/sdapi/": _a1111}
+"""What addresses begin with => the body of their refusals."""
+
+
+def refused(path: str, refusal: Refusal, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """The answer to a request for this path."""
+    retry = {"Retry-After": str(RETRY_SECONDS)} if refusal.status == TOO_MANY else {}
+    return JSONResponse(body(path, refusal), refusal.status, {**retry, **(headers or {})})
+
+
+def body(path: str, refusal: Refusal) -> dict[str, Any]:
+    """A refusal as the API at this path says it."""
+    shape = next((shape for start, shape in SHAPES.items() if path.startswith(start)), _native)
+    return shape(refusal)
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """What an error says, of whatever kind it is."""
+    match error:
+        case NotDrawnError():
+            return Refusal(error.status, str(error))
+        case UnknownNameError():
+            return Refusal(NOT_THERE, str(error), "model" if "unknown model" in str(error) else None)
+        case RhinoiseError():
+            return Refusal(status_of(error), str(error))
+        case RequestValidationError() | ValidationError():
+            return _invalid(error.errors()[0])
+        case HTTPException():
+            return Refusal(error.status_code, str(error.detail))
+    raise error
+
+
+def _invalid(first: Mapping[str, Any]) -> Refusal:
+    """What pydantic says of the first fault it found."""
+    place = [str(part) for part in first["loc"] if part != "body"]
+    said = re.sub(r"^Value error, ", "", first["msg"])
+    # The name comes from who asks, and may be of any length.
+    name = ".".join(place)[:100] or None
+    return Refusal(BAD, f"{name}: {said}" if name else said, name)
+
+
+class Shaped(APIRoute):
+    """A route whose refusals have its API's shape; when who asked has gone, nothing is said."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler, its errors told."""
+        handle = super().get_route_handler()
+
+        async def shaped(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except ClientDisconnect:
+                return Response(status_code=GONE)
+            except (RhinoiseError, RequestValidationError, ValidationError, HTTPException) as error:
+                return refused(request.url.path, refusal_of(error))
+
+        return shaped
