@@ -216,10 +216,10 @@ def test_who_goes_away_ends_the_job(server: str, stream: bool) -> None:
     long = httpx.post(jobs, json={"kind": "generate", "prompt": "long", "steps": 250, "count": 64}).json()
     prompt = f"gone {stream}"
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(
-            f"{server}/v1/images/generations", json={"prompt": prompt, "stream": stream}, timeout=1.0
-        )
-    found = waited_for(lambda: [job for job in httpx.get(jobs).json() if job["request"].get("prompt") == prompt])
+        httpx.post(f"{server}/v1/images/generations", json={"prompt": prompt, "stream": stream}, timeout=1.0)
+    found = waited_for(
+        lambda: [job for job in httpx.get(jobs).json() if job["request"].get("prompt") == prompt]
+    )
     assert found[0]["state"] == "cancelled"
     assert httpx.delete(f"{jobs}/{long['id']}").json()["state"] in ("running", "cancelled")
 

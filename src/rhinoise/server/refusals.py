@@ -19,7 +19,7 @@ from rhinoise.server.drawing import NotDrawnError
 
 GONE = 499
 """Of answers that nobody reads (nginx's number)."""
-NOT_THERE, TOO_MANY = 404, 429
+NOT_THERE, UNPROCESSABLE, TOO_MANY = 404, 422, 429
 
 
 @dataclass(frozen=True)
@@ -53,20 +53,34 @@ def _native(refusal: Refusal) -> dict[str, Any]:
     return {"error": refusal.sentence}
 
 
-SHAPES: Mapping[str, Callable[[Refusal], dict[str, Any]]] = {"/v1/": _openai, "/sdapi/": _a1111}
-"""What addresses begin with => the body of their refusals."""
+@dataclass(frozen=True)
+class Shape:
+    """How an API refuses."""
+
+    body: Callable[[Refusal], dict[str, Any]]
+    invalid: int
+    """The status of what is not even a request."""
+
+
+SHAPES = {"/v1/": Shape(_openai, BAD), "/sdapi/": Shape(_a1111, UNPROCESSABLE)}
+"""What addresses begin with => how they refuse."""
+NATIVE = Shape(_native, UNPROCESSABLE)
 
 
 def refused(path: str, refusal: Refusal, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """The answer to a request for this path."""
     retry = {"Retry-After": str(RETRY_SECONDS)} if refusal.status == TOO_MANY else {}
-    return JSONResponse(body(path, refusal), refusal.status, {**retry, **(headers or {})})
+    status = _shape(path).invalid if refusal.status == UNPROCESSABLE else refusal.status
+    return JSONResponse(body(path, refusal), status, {**retry, **(headers or {})})
 
 
 def body(path: str, refusal: Refusal) -> dict[str, Any]:
     """A refusal as the API at this path says it."""
-    shape = next((shape for start, shape in SHAPES.items() if path.startswith(start)), _native)
-    return shape(refusal)
+    return _shape(path).body(refusal)
+
+
+def _shape(path: str) -> Shape:
+    return next((shape for start, shape in SHAPES.items() if path.startswith(start)), NATIVE)
 
 
 def refusal_of(error: Exception) -> Refusal:
@@ -91,7 +105,7 @@ def _invalid(first: Mapping[str, Any]) -> Refusal:
     said = re.sub(r"^Value error, ", "", first["msg"])
     # The name comes from who asks, and may be of any length.
     name = ".".join(place)[:100] or None
-    return Refusal(BAD, f"{name}: {said}" if name else said, name)
+    return Refusal(UNPROCESSABLE, f"{name}: {said}" if name else said, name)
 
 
 class Shaped(APIRoute):

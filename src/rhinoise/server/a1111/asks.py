@@ -116,7 +116,7 @@ class ImageAsk(TextAsk):
     init_images: list[str] = Field(default=[], description="One, in base64 or as a data: URI.")
     denoising_strength: Annotated[float, Field(gt=0, le=1)] = 0.75
     mask: str | None = Field(default=None, description="White: drawn anew.")
-    mask_blur: Annotated[float, Field(ge=0, le=64)] = 4
+    mask_blur: Annotated[float, Field(ge=0, le=64)] = 4.0
     inpainting_mask_invert: bool = False
     resize_mode: Literal[0, 1, 2] = 0
     include_init_images: bool = False
