@@ -36,3 +36,10 @@ def from_text(text: str, limits: Limits) -> bytes:
     except (binascii.Error, ValueError):
         raise PictureError("this is not a picture in base64") from None
     return checked(data, limits)
+
+
+def data_uri(image: Image.Image) -> str:
+    """A picture for `src`, small: it is looked at for a moment."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="WEBP", quality=80)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
