@@ -5,7 +5,6 @@ import io
 
 import httpx
 import numpy as np
-import pytest
 from PIL import Image
 
 PROMPT, SEED = "a red circle", 7
@@ -38,18 +37,3 @@ def test_the_same_seed_gives_the_same_picture(server: str) -> None:
     )
     assert np.abs(first - second).max() <= 1
     assert np.abs(first - third).max() <= 1
-
-
-@pytest.mark.parametrize(
-    ("path", "shape"),
-    [
-        ("/v1/models", {"error": {"message", "type", "param", "code"}}),
-        ("/sdapi/v1/options", {"error", "detail", "body", "errors"}),
-    ],
-)
-def test_the_guard_speaks_each_apis_language(server: str, path: str, shape: object) -> None:
-    """A post from another site's page is refused in the shape that the API's clients read."""
-    answer = httpx.post(f"{server}{path}", headers={"origin": "http://elsewhere.example"}, json={})
-    assert answer.status_code == 403
-    told = answer.json()
-    assert shape == ({"error": set(told["error"])} if isinstance(shape, dict) else set(told))

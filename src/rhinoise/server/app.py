@@ -8,9 +8,9 @@ from fastapi.responses import JSONResponse
 
 from rhinoise.core.errors import RhinoiseError
 from rhinoise.server import a1111, native, openai
+from rhinoise.server.answers import RETRY_SECONDS, status_of
 from rhinoise.server.guard import Guard
 from rhinoise.server.jobs import Jobs
-from rhinoise.server.refusals import refusal_of, refused
 from rhinoise.server.settings import ServeConfig
 
 ROUTERS = (native.router, openai.router, a1111.router)
@@ -32,8 +32,10 @@ def make_app(config: ServeConfig) -> FastAPI:
     app.add_middleware(Guard, config=config)
 
     @app.exception_handler(RhinoiseError)
-    async def told(request: Request, error: RhinoiseError) -> JSONResponse:
-        return refused(request.url.path, refusal_of(error))
+    async def refused(request: Request, error: RhinoiseError) -> JSONResponse:
+        status = status_of(error)
+        headers = {"Retry-After": str(RETRY_SECONDS)} if status == 429 else None
+        return JSONResponse({"error": str(error)}, status, headers)
 
     for make in ROUTERS:
         app.include_router(make(jobs))

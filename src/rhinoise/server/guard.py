@@ -4,9 +4,9 @@ import hmac
 from collections.abc import Mapping
 
 from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rhinoise.server.refusals import Refusal, refused
 from rhinoise.server.settings import ServeConfig
 
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -29,8 +29,8 @@ class Guard:
         headers = Headers(scope=scope)
         refusal = self._refusal(scope, headers)
         if refusal is not None:
-            answer = refused(scope["path"], Refusal(*refusal), _challenge(refusal[0]))
-            await answer(scope, receive, send)
+            status, sentence = refusal
+            await JSONResponse({"error": sentence}, status, _challenge(status))(scope, receive, send)
             return
         await self.app(scope, self._measured(receive), send)
 

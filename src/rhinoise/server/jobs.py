@@ -129,8 +129,7 @@ class Jobs:
                 request[name] = name
         job = self.store.add(id, kind, request, source)
         self.live[id] = Live()
-        # Not at once: what is accepted together may be drawn together.
-        asyncio.get_running_loop().call_soon(self._hand_out)
+        self._hand_out()
         return job
 
     def get(self, id: str) -> Job:
