@@ -1,13 +1,13 @@
 """Refusals in the shape of each API: SHAPES says which addresses have which."""
 
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -108,19 +108,20 @@ def _invalid(first: Mapping[str, Any]) -> Refusal:
     return Refusal(UNPROCESSABLE, f"{name}: {said}" if name else said, name)
 
 
-class Shaped(APIRoute):
-    """A route whose refusals have its API's shape; when who asked has gone, nothing is said."""
+def add_refusals(app: FastAPI) -> None:
+    """Every error is told in the shape of the API that was asked."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler, its errors told."""
-        handle = super().get_route_handler()
+    async def told(request: Request, error: Exception) -> Response:
+        headers = error.headers if isinstance(error, HTTPException) else None
+        return refused(request.url.path, refusal_of(error), headers)
 
-        async def shaped(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except ClientDisconnect:
-                return Response(status_code=GONE)
-            except (RhinoiseError, RequestValidationError, ValidationError, HTTPException) as error:
-                return refused(request.url.path, refusal_of(error))
+    async def gone(request: Request, error: Exception) -> Response:
+        return Response(status_code=GONE)
 
-        return shaped
+    async def fault(request: Request, error: Exception) -> Response:
+        return refused(request.url.path, Refusal(FAULT, "a fault of the program: its log tells more"))
+
+    for kind in (RhinoiseError, RequestValidationError, ValidationError, HTTPException):
+        app.add_exception_handler(kind, told)
+    app.add_exception_handler(ClientDisconnect, gone)
+    app.add_exception_handler(Exception, fault)

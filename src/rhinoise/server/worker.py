@@ -11,23 +11,26 @@ It reads commands from stdin and tells events on stdout, a JSON object per line:
     {"id", "event": "done", "result"}               {"id", "event": "failed", "error", "sort"}
     {"id", "event": "stopped"}                      {"event": "ready"}, {"event": "facts", "facts"}
 
-A training is done a step at a time: whatever else is wanted goes first. When stdin ends, so does the worker;
-a training saves then, and goes on from there when it is asked for again.
+A training is done a step at a time: whatever else is wanted goes first. When stdin ends, so does the worker,
+also where the server was killed: it leaves what it is at, and a training saves, to go on another time.
 """
 
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
-from rhinoise.core.errors import DeviceError, RhinoiseError
+from rhinoise.core.errors import DeviceError, RhinoiseError, RunFolderError
+from rhinoise.core.files import locked
 from rhinoise.core.images import to_pil
 from rhinoise.server.asks import KINDS, shape
 from rhinoise.server.facts import facts
@@ -43,6 +46,8 @@ PREVIEW_SECONDS = 0.4
 """Nor does it decode a preview more often: that costs half a step."""
 MODELS = 2
 """Kept open: the last that were asked for."""
+LEAVING_SECONDS = 15.0
+"""What a worker whose server is gone has for leaving what it is at."""
 
 Told = Mapping[str, Any]
 
@@ -129,6 +134,8 @@ class Worker:
         self.tell = tell
         self.inbox: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.unwanted: set[str] = set()
+        self.ended = False
+        """Whether there will be no more commands."""
         self.long: Task | None = None
         threading.Thread(target=self._read, args=(commands,), daemon=True).start()
 
@@ -139,7 +146,11 @@ class Worker:
             if command["do"] == "stop":
                 self.unwanted.add(command["id"])
             self.inbox.put(command)
+        self.ended = True
         self.inbox.put(None)
+        leave = threading.Timer(LEAVING_SECONDS, os._exit, [1])
+        leave.daemon = True
+        leave.start()
 
     def run(self) -> None:
         """Until there are no more commands."""
@@ -181,7 +192,7 @@ class Worker:
         """Pictures of one shape as one batch; where memory runs out, one job after the other."""
         try:
             requests = [draw_request(task.request, task.out) for task in tasks]
-            for told in together(requests, cancelled=lambda place: tasks[place].id in self.unwanted):
+            for told in together(requests, cancelled=lambda place: self._unwanted(tasks[place])):
                 tasks[told.place].show(told.event)
         except DeviceError as error:
             left = [task for task in tasks if not task.ended]
@@ -204,22 +215,40 @@ class Worker:
 
     def _wanted(self, task: Task) -> bool:
         """Whether to go on; a job that is not wanted any more is left, and that told."""
-        if task.id in self.unwanted:
+        if self._unwanted(task):
             task.stop()
             return False
         return True
 
+    def _unwanted(self, task: Task) -> bool:
+        return self.ended or task.id in self.unwanted
+
+
+def alone(folder: Path) -> ExitStack:
+    """The folder's lock, held: waits for the worker of a server that was killed, which is still leaving."""
+    held = ExitStack()
+    while True:
+        try:
+            held.enter_context(locked(folder))
+        except RunFolderError:
+            time.sleep(0.2)
+        else:
+            return held
+
 
 def main() -> None:
     """Stdout is for events alone: whatever else prints goes to stderr."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C means the server, which ends its worker
     events = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
     def tell(event: Told) -> None:
-        events.write(json.dumps(event) + "\n")
+        with suppress(BrokenPipeError):  # the server was killed: stdin ends, too
+            events.write(json.dumps(event) + "\n")
 
     keep_open(MODELS)
-    Worker(sys.stdin, tell).run()
+    with alone(Path(sys.argv[1])):
+        Worker(sys.stdin, tell).run()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from rhinoise.server.a1111.asks import MODEL_OPTION, OPTIONS_IGNORED
 from rhinoise.server.a1111.desk import Desk
 from rhinoise.server.a1111.names import SAMPLERS, SCHEDULERS
 from rhinoise.server.ignored import passed_over
-from rhinoise.server.refusals import Shaped
 
 EMPTY: Mapping[str, Any] = {
     "upscalers": [],
@@ -30,7 +29,7 @@ EMPTY: Mapping[str, Any] = {
 
 def lists(desk: Desk) -> APIRouter:
     """The routes."""
-    routes = APIRouter(route_class=Shaped)
+    routes = APIRouter()
     for name, nothing in EMPTY.items():
         routes.add_api_route(f"/{name}", _answering(nothing), name=name, methods=["GET"])
 

@@ -45,7 +45,7 @@ from rhinoise.server.given import filled, mask_of_brightness
 from rhinoise.server.ignored import Harmless, ignored_header, passed_over
 from rhinoise.server.jobs import Jobs
 from rhinoise.server.pictures import from_text
-from rhinoise.server.refusals import NOT_THERE, Shaped
+from rhinoise.server.refusals import NOT_THERE
 from rhinoise.server.settings import Limits
 
 SOURCE = "a1111"
@@ -60,7 +60,7 @@ class PngAsk(BaseModel):
 
 def router(jobs: Jobs) -> APIRouter:
     """The routes."""
-    routes = APIRouter(prefix="/sdapi/v1", tags=["AUTOMATIC1111"], route_class=Shaped)
+    routes = APIRouter(prefix="/sdapi/v1", tags=["AUTOMATIC1111"])
     desk = Desk(jobs)
     routes.include_router(lists(desk))
 

@@ -34,7 +34,6 @@ from rhinoise.server.jobs import Jobs
 from rhinoise.server.openai.asks import IGNORED, GenerationAsk, ImagesAsk
 from rhinoise.server.openai.stream import EDIT, GENERATION, lines
 from rhinoise.server.pictures import checked
-from rhinoise.server.refusals import Shaped
 
 SOURCE = "openai"
 A = TypeVar("A", bound=ImagesAsk)
@@ -42,7 +41,7 @@ A = TypeVar("A", bound=ImagesAsk)
 
 def router(jobs: Jobs) -> APIRouter:
     """The routes."""
-    routes = APIRouter(prefix="/v1", tags=["OpenAI"], route_class=Shaped)
+    routes = APIRouter(prefix="/v1", tags=["OpenAI"])
 
     @routes.post("/images/generations")
     async def generations(ask: Annotated[GenerationAsk, Body()], request: Request) -> Response:
