@@ -44,7 +44,7 @@ def test_the_same_seed_gives_the_same_picture(server: str) -> None:
 
 
 def test_the_guard_speaks_each_apis_language(asking: Callable[..., TestClient]) -> None:
-    """Without its key a request is refused in the shape that the API's clients read; both ways of a key do."""
+    """Without its key a request is refused in the shape of its API; a key may be sent in two ways."""
     client = asking(api_key="secret")
     told = client.get("/v1/models")
     assert told.status_code == 401

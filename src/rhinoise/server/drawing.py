@@ -3,10 +3,10 @@
 import asyncio
 import io
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from PIL import Image
 from PIL.ExifTags import IFD, Base
@@ -108,15 +108,18 @@ async def ended(
             hear(job, told)
         return jobs.get(job.id)
 
+    async def all_followed() -> list[Job]:
+        return await asyncio.gather(*map(followed, accepted))
+
     try:
-        return await _while_there(request, asyncio.gather(*map(followed, accepted)))
+        return await _while_there(request, all_followed())
     finally:
         drop(jobs, accepted)
 
 
-async def _while_there(request: Request, work: Awaitable[T]) -> T:
+async def _while_there(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """What comes of the work; ClientDisconnect when who asked goes away first."""
-    doing = asyncio.ensure_future(work)
+    doing = asyncio.create_task(work)
     gone = asyncio.create_task(_gone(request))
     try:
         await asyncio.wait({doing, gone}, return_when=asyncio.FIRST_COMPLETED)
