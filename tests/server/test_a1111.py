@@ -256,7 +256,9 @@ def test_progress_and_interrupt(client: webuiapi.WebUIApi) -> None:
         target=lambda: answers.append(client.txt2img(prompt="long", steps=250, n_iter=64))
     )
     long.start()
-    told = wait_until(client.get_progress, lambda told: told["progress"] > 0)
+    told = wait_until(client.get_progress, lambda told: told["current_image"])
+    assert 0 < told["progress"] < 1
+    assert Image.open(io.BytesIO(base64.b64decode(told["current_image"]))).size == (16, 16)
     assert told["state"]["job_count"] == 64
     assert told["state"]["sampling_steps"] == 250
     assert client.interrupt() == {}

@@ -3,10 +3,10 @@
 import asyncio
 import io
 import re
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from PIL import Image
 from PIL.ExifTags import IFD, Base
@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from rhinoise.core.errors import ConfigError, RhinoiseError
 from rhinoise.server.answers import status_of_failed
 from rhinoise.server.asks import GenerateAsk
-from rhinoise.server.jobs import Jobs
+from rhinoise.server.jobs import Jobs, Told
 from rhinoise.server.settings import Limits
 from rhinoise.server.store import Job
 from rhinoise.storage.provenance import GENERATED, Provenance, png_bytes, read_provenance, source_xmp
@@ -26,18 +26,18 @@ Size = tuple[int, int]
 """Width and height in pixels."""
 SIZE_HEADER = "X-Rhinoise-Size"
 """What was drawn, and what was made of it."""
-CONFLICT = 409
+CONFLICT, ENDING = 409, 503
 SENT = f"upload:{0:032}"
 """In a request: a file whose bytes are given to the queue beside it."""
 _UNTOLD = Provenance(parameters=None, request=None, model_hash=None, source=None)
 
 
 class NotDrawnError(RhinoiseError):
-    """A job that ended without what was asked for."""
+    """A job that ended without what was asked for, or has not ended, because the server is ending."""
 
     def __init__(self, job: Job) -> None:
-        self.status = CONFLICT if job.state == "cancelled" else status_of_failed(job)
-        super().__init__(job.error or f"the job {job.id} was {job.state}")
+        self.status = {"failed": status_of_failed(job), "cancelled": CONFLICT}.get(job.state, ENDING)
+        super().__init__(job.error or f"the job {job.id} was {job.state} when it was left")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +74,10 @@ def own_size(jobs: Jobs, model: str) -> Size | None:
     return None if side is None else (side, side)
 
 
+def _nothing(job: Job, told: Told) -> None:
+    pass
+
+
 def accept(
     jobs: Jobs, asks: Sequence[GenerateAsk], files: Mapping[str, bytes], source: str
 ) -> tuple[Job, ...]:
@@ -81,7 +85,7 @@ def accept(
     accepted: list[Job] = []
     try:
         for ask in asks:
-            accepted.append(jobs.submit(ask, files=files, source=source))  # noqa: PERF401
+            accepted += [jobs.submit(ask, files=files, source=source)]
     except BaseException:
         drop(jobs, accepted)
         raise
@@ -94,17 +98,28 @@ def drop(jobs: Jobs, accepted: Sequence[Job]) -> None:
         jobs.cancel(job.id)
 
 
-async def ended(jobs: Jobs, accepted: Sequence[Job], request: Request) -> list[Job]:
-    """These jobs, once all have ended; who asked and goes away ends them."""
+async def ended(
+    jobs: Jobs, accepted: Sequence[Job], request: Request, hear: Callable[[Job, Told], None] = _nothing
+) -> list[Job]:
+    """These jobs, once all have ended; who asked and goes away ends them. `hear` is told of every event."""
+
+    async def followed(job: Job) -> Job:
+        async for _, told in jobs.events(job.id):
+            hear(job, told)
+        return jobs.get(job.id)
+
+    async def all_followed() -> list[Job]:
+        return await asyncio.gather(*map(followed, accepted))
+
     try:
-        return await _while_there(request, asyncio.gather(*(jobs.finished(job.id) for job in accepted)))
+        return await _while_there(request, all_followed())
     finally:
         drop(jobs, accepted)
 
 
-async def _while_there(request: Request, work: Awaitable[T]) -> T:
+async def _while_there(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """What comes of the work; ClientDisconnect when who asked goes away first."""
-    doing = asyncio.ensure_future(work)
+    doing = asyncio.create_task(work)
     gone = asyncio.create_task(_gone(request))
     try:
         await asyncio.wait({doing, gone}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,11 +1,13 @@
 """What AUTOMATIC1111's API remembers: the model that was chosen, and the requests under way."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
+from starlette.requests import Request
+
 from rhinoise.core.errors import UnknownNameError
-from rhinoise.server.drawing import drop
+from rhinoise.server.a1111.progress import Going
+from rhinoise.server.drawing import drop, ended
 from rhinoise.server.jobs import Jobs
 from rhinoise.server.store import Job
 
@@ -19,8 +21,8 @@ class Desk:
         self.jobs = jobs
         self.chosen = ""
         """The name of the model that was chosen; "": the server's first."""
-        self.under_way: list[Sequence[Job]] = []
-        """The jobs of each request, in the order in which they came."""
+        self.under_way: list[Going] = []
+        """In the order in which they came."""
 
     def models(self) -> list[dict[str, Any]]:
         """Their records: no path of this disk is told."""
@@ -54,22 +56,22 @@ class Desk:
                 return record["model_name"]
         raise UnknownNameError("model", title[:100], [record["title"] for record in models])
 
-    @contextmanager
-    def told_of(self, accepted: Sequence[Job]) -> Iterator[None]:
-        """Meanwhile, these are a request under way."""
-        self.under_way.append(accepted)
+    async def ended(self, accepted: Sequence[Job], request: Request) -> list[Job]:
+        """As `drawing.ended`; meanwhile, these are a request under way."""
+        going = Going({job.id: job for job in accepted})
+        self.under_way.append(going)
         try:
-            yield
+            return await ended(self.jobs, accepted, request, going.hear)
         finally:
-            self.under_way.remove(accepted)
+            self.under_way.remove(going)
 
     def interrupt(self) -> None:
         """End the request that is being drawn."""
-        if self.under_way:
-            drop(self.jobs, self.under_way[0])
+        for going in self.under_way[:1]:
+            drop(self.jobs, list(going.jobs.values()))
 
     def skip(self) -> None:
         """End the pictures that are being drawn; the others of the request are drawn."""
-        if self.under_way:
-            now = [job for job in self.under_way[0] if self.jobs.get(job.id).state == "running"]
-            drop(self.jobs, now)
+        for going in self.under_way[:1]:
+            now = [self.jobs.get(id) for id in going.jobs]
+            drop(self.jobs, [job for job in now if job.state == "running"])

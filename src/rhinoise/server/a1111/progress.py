@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from rhinoise.server.jobs import Jobs
+from rhinoise.server.jobs import Jobs, Told
 from rhinoise.server.store import Job
 
 NOTHING: Mapping[str, Any] = {
@@ -21,35 +22,47 @@ NOTHING: Mapping[str, Any] = {
 STAMP = "%Y%m%d%H%M%S"
 
 
-def progress(jobs: Jobs, under_way: Sequence[Sequence[Job]], with_image: bool) -> dict[str, Any]:
+@dataclass
+class Going:
+    """A request under way."""
+
+    jobs: dict[str, Job]
+    """By id; as they were accepted."""
+    steps: dict[str, Told] = field(default_factory=dict)
+    """The last that was told of each one's steps."""
+    image: str | None = None
+    """The last preview, in base64."""
+
+    def hear(self, job: Job, told: Told) -> None:
+        """An event of one of the jobs."""
+        match told["event"]:
+            case "progress":
+                self.steps[job.id] = told
+            case "preview":
+                self.image = told["images"][0].partition("base64,")[2]
+
+
+def progress(jobs: Jobs, under_way: Sequence[Going], with_image: bool) -> dict[str, Any]:
     """The first request's, or that there is none."""
     if not under_way:
         return _told(0.0, 0.0, NOTHING, None)
-    now = [jobs.get(job.id) for job in under_way[0]]
-    done, steps, image = 0, 0, None
-    shares = []
-    for job in now:
-        share = float(job.has_ended)
-        for event in jobs.live[job.id].events.values() if job.state == "running" else ():
-            if event["event"] == "progress" and event["total"]:
-                done, steps = event["done"], event["total"]
-                share = done / steps
-            elif event["event"] == "preview" and event["images"]:
-                image = event["images"][0].partition("base64,")[2]
-        shares.append(share)
-    share = sum(shares) / len(shares)
-    spent = time.time() - min(job.created for job in now)
+    going = under_way[0]
+    now = [jobs.get(id) for id in going.jobs]
+    running = [going.steps[job.id] for job in now if job.id in going.steps and not job.has_ended]
+    over = sum(job.has_ended for job in now)
+    share = (over + sum(told["done"] / told["total"] for told in running)) / len(now)
+    begun = min(job.created for job in now)
     state = {
         "interrupted": any(job.state == "cancelled" for job in now),
         "job": now[0].id,
         "job_count": len(now),
-        "job_timestamp": time.strftime(STAMP, time.localtime(now[0].created)),
-        "job_no": sum(job.has_ended for job in now),
-        "sampling_step": done,
-        "sampling_steps": steps,
+        "job_timestamp": time.strftime(STAMP, time.localtime(begun)),
+        "job_no": over,
+        "sampling_step": max((told["done"] for told in running), default=0),
+        "sampling_steps": max((told["total"] for told in running), default=0),
     }
-    left = spent / share - spent if share else 0.0
-    return _told(share, left, {**NOTHING, **state}, image if with_image else None)
+    left = (time.time() - begun) * (1 / share - 1) if share else 0.0
+    return _told(share, left, {**NOTHING, **state}, going.image if with_image else None)
 
 
 def _told(share: float, left: float, state: Mapping[str, Any], image: str | None) -> dict[str, Any]:

@@ -38,7 +38,6 @@ from rhinoise.server.drawing import (
     accept,
     check_size,
     encoded,
-    ended,
     pictures,
     size_of,
 )
@@ -163,8 +162,7 @@ async def _answered(
     ignored = passed_over(ask.model_extra or {}, harmless) + passed_over(overridden, OPTIONS_IGNORED)
     asks = _asks(desk, ask, files)
     accepted = accept(jobs, asks, files, SOURCE)
-    with desk.told_of(accepted):
-        found = await ended(jobs, accepted, request)
+    found = await desk.ended(accepted, request)
     for job in found:
         if job.state == "failed":
             raise NotDrawnError(job)
