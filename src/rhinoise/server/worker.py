@@ -43,13 +43,18 @@ LEAVING_SECONDS = 15.0
 Told = Mapping[str, Any]
 
 
+def _doing(job: Mapping[str, Any], out: Path) -> Generator[Event, None, Any]:
+    """What is done for a job; a request that its workflow refuses fails when it is begun, as any other."""
+    return (yield from WORK[job["kind"]](job["request"], out))
+
+
 class Task:
     """A job under way: its generator, advanced event by event."""
 
     def __init__(self, job: Mapping[str, Any], tell: Callable[[Told], None]) -> None:
         self.id, self.out = str(job["id"]), Path(job["out"])
         self._tell, self._last = tell, 0.0
-        self.work: Generator[Event, None, Any] = WORK[job["kind"]](job["request"], self.out)
+        self.work = _doing(job, self.out)
 
     def tell(self, event: str, **values: Any) -> None:
         """Tell something of this job."""
