@@ -1,6 +1,7 @@
 """One tiny model, trained once by the command line, for every test that needs a trained one."""
 
 import csv
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,10 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 from PIL import Image, ImageDraw
 from typer.testing import CliRunner
+
+# With a process for every core (see addopts), more threads than one would wait for each other; and sums
+# come out the same on any number of cores. Said before torch is imported, to what tests start too.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 # A slow machine is no fault of the code's.
 hypothesis_settings.register_profile("patient", deadline=None)

@@ -77,21 +77,21 @@ def test_what_json_does_not_know_is_refused_in_a_sentence(
 
 
 @pytest.mark.parametrize(
-    ("ask", "told"),
+    ("ask", "status", "told"),
     [
-        (ASK | {"steps": 11}, "steps is at most 10 on this server, not 11"),
-        (ASK | {"count": 3}, "count is at most 2 on this server, not 3"),
-        ({"kind": "inspect", "source": "emoji", "size": 64}, "more than the 1,024 pixels"),
-        (ASK | {"model": "modle"}, "did you mean 'model'"),
-        ({"kind": "train", "name": "model", "source": "emoji"}, "called model already"),
-        ({"kind": "train", "name": "x", "source": "/etc"}, "unknown pictures '/etc'"),
+        (ASK | {"steps": 11}, 400, "steps is at most 10 on this server, not 11"),
+        (ASK | {"count": 3}, 400, "count is at most 2 on this server, not 3"),
+        ({"kind": "inspect", "source": "emoji", "size": 64}, 400, "more than the 1,024 pixels"),
+        (ASK | {"model": "modle"}, 404, "did you mean 'model'"),
+        ({"kind": "train", "name": "model", "source": "emoji"}, 400, "called model already"),
+        ({"kind": "train", "name": "x", "source": "/etc"}, 404, "unknown pictures '/etc'"),
     ],
 )
 def test_what_is_more_than_the_server_takes_on_is_refused(
-    asking: Callable[..., TestClient], ask: dict[str, Any], told: str
+    asking: Callable[..., TestClient], ask: dict[str, Any], status: int, told: str
 ) -> None:
     answer = asking(limits=Limits(steps=10, count=2, pixels=1024)).post("/api/v1/jobs", json=ask)
-    assert answer.status_code == 400
+    assert answer.status_code == status
     assert told in answer.json()["error"]
 
 

@@ -65,7 +65,7 @@ def test_a_training_is_paused_resumed_and_its_model_used_and_deleted(
     assert models["mine"]["about"]["size"] == 16
     assert api.delete("models/mine").status_code == 204
     assert "mine" not in [model["name"] for model in api.get("models").json()]
-    assert api.post("jobs", json={**LONG, "model": "mine"}).status_code == 400
+    assert api.post("jobs", json={**LONG, "model": "mine"}).status_code == 404
 
 
 def test_only_trainings_are_put_off(api: Any) -> None:

@@ -7,14 +7,14 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
 from rhinoise import __version__
-from rhinoise.server import docs, metrics, native
-from rhinoise.server.answers import add_answers
+from rhinoise.server import a1111, docs, metrics, native, openai
 from rhinoise.server.guard import Guard
 from rhinoise.server.jobs import Jobs
 from rhinoise.server.logs import log_jobs
+from rhinoise.server.refusals import add_refusals
 from rhinoise.server.settings import ServeConfig
 
-ROUTERS = (native.router, metrics.router)
+ROUTERS = (native.router, openai.router, a1111.router, metrics.router)
 """What makes each API's routes of the queue."""
 
 
@@ -40,7 +40,7 @@ def make_app(config: ServeConfig) -> FastAPI:
     app.state.jobs = jobs
     app.add_middleware(Guard, config=config)
 
-    add_answers(app)
+    add_refusals(app)
     for make in ROUTERS:
         app.include_router(make(jobs))
     app.include_router(docs.routes)

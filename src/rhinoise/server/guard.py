@@ -6,9 +6,10 @@ from binascii import Error
 from collections.abc import Mapping
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rhinoise.server.refusals import Refusal, refused
 from rhinoise.server.settings import LOOPBACK, ServeConfig
 
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -34,7 +35,7 @@ class Guard:
         most = self._most(headers)
         refusal = self._refusal(scope, headers, most)
         if refusal is not None:
-            await _answer(*refusal)(scope, receive, send)
+            await _answer(scope["path"], *refusal)(scope, receive, send)
             return
         measured = Measured(scope, receive, send, most)
         await self.app(scope, measured.receive, measured.send)
@@ -77,11 +78,11 @@ class Measured:
             await self._send(message)
         elif not self.answered:
             self.answered = True
-            await _answer(*TOO_MUCH)(self.scope, self._receive, self._send)
+            await _answer(self.scope["path"], *TOO_MUCH)(self.scope, self._receive, self._send)
 
 
-def _answer(status: int, sentence: str) -> JSONResponse:
-    return JSONResponse({"error": sentence}, status, _challenge(status))
+def _answer(path: str, status: int, sentence: str) -> Response:
+    return refused(path, Refusal(status, sentence), _challenge(status))
 
 
 def _has_key(headers: Headers, key: str) -> bool:

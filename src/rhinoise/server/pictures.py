@@ -45,6 +45,13 @@ def from_text(text: str, limits: Limits) -> bytes:
     return checked(data, limits)
 
 
+def data_uri(image: Image.Image) -> str:
+    """A picture for `src`, small: it is looked at for a moment."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="WEBP", quality=80)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
 def _header(data: bytes) -> Image.Image:
     """A picture of which only the header was read."""
     try:

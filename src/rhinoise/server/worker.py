@@ -25,42 +25,56 @@ import time
 import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
-from rhinoise.core.errors import RhinoiseError, RunFolderError
+from rhinoise.core.errors import DeviceError, RhinoiseError, RunFolderError
 from rhinoise.core.files import locked
-from rhinoise.server.asks import KINDS
+from rhinoise.core.images import to_pil
+from rhinoise.server.asks import KINDS, shape
 from rhinoise.server.facts import facts
-from rhinoise.server.work import WORK
+from rhinoise.server.pictures import data_uri
+from rhinoise.server.work import WORK, draw_request
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
+from rhinoise.workflows.opened import keep_open
+from rhinoise.workflows.together import Ended, Glimpse, together
 
 QUIET_SECONDS = 0.1
 """Progress of one job is told no more often."""
+PREVIEW_SECONDS = 0.4
+"""Nor does it decode a preview more often: that costs half a step."""
+MODELS = 2
+"""Kept open: the last that were asked for."""
 LEAVING_SECONDS = 15.0
 """What a worker whose server is gone has for leaving what it is at."""
 
 Told = Mapping[str, Any]
 
 
-def _doing(job: Mapping[str, Any], out: Path) -> Generator[Event, None, Any]:
-    """What is done for a job; a request that its workflow refuses fails when it is begun, as any other."""
-    return (yield from WORK[job["kind"]](job["request"], out))
-
-
 class Task:
-    """A job under way: its generator, advanced event by event."""
+    """A job under way: what is told of it, and its generator, advanced event by event."""
 
     def __init__(self, job: Mapping[str, Any], tell: Callable[[Told], None]) -> None:
-        self.id, self.out = str(job["id"]), Path(job["out"])
-        self._tell, self._last = tell, 0.0
-        self.work = _doing(job, self.out)
+        self.id, self.kind, self.request, self.out = job["id"], job["kind"], job["request"], Path(job["out"])
+        self.ended = False
+        self._tell, self._last, self._glimpsed = tell, 0.0, 0.0
+
+    @cached_property
+    def work(self) -> Generator[Event, None, Any]:
+        """What its kind does."""
+        return WORK[self.kind](self.request, self.out)
 
     def tell(self, event: str, **values: Any) -> None:
         """Tell something of this job."""
         self._tell({"id": self.id, "event": event, **values})
 
-    def show(self, event: Event) -> None:
+    def end(self, event: str, **values: Any) -> None:
+        """Tell how it ended."""
+        self.ended = True
+        self.tell(event, **values)
+
+    def show(self, event: Event | Glimpse | Ended) -> None:
         """Relay what a workflow tells."""
         match event:
             case Said(text):
@@ -72,13 +86,27 @@ class Task:
                 if now - self._last > QUIET_SECONDS or event.done == event.total:
                     self._last = now
                     self.tell("progress", **vars(event) | {"numbers": dict(event.numbers)})
+            case Glimpse():
+                self._preview(event)
+            case Ended(None):
+                self.end("done", result={})
+            case Ended(Exception() as error):
+                self.fail(error)
+
+    def _preview(self, seen: Glimpse) -> None:
+        """What the pictures are expected to become, for who asked to see it."""
+        now = time.monotonic()
+        if self.request["preview"] and (now - self._glimpsed > PREVIEW_SECONDS or seen.step == seen.total):
+            self._glimpsed = now
+            images = [data_uri(image) for image in to_pil(seen.images())]
+            self.tell("preview", step=seen.step, steps=seen.total, first=seen.first, images=images)
 
     def advance(self) -> bool:
         """One event further; False when it has ended, well or not, and that is told."""
         try:
             self.show(next(self.work))
         except StopIteration as end:
-            self.tell("done", result=end.value if isinstance(end.value, dict) else {})
+            self.end("done", result=end.value if isinstance(end.value, dict) else {})
         except Exception as error:
             self.fail(error)
         else:
@@ -88,15 +116,15 @@ class Task:
     def fail(self, error: Exception) -> None:
         """Tell why it ended; a fault of the program's keeps its traceback on stderr."""
         if isinstance(error, RhinoiseError):
-            self.tell("failed", error=str(error), sort=type(error).__name__)
+            self.end("failed", error=str(error), sort=type(error).__name__)
             return
         traceback.print_exception(error, file=sys.stderr)
-        self.tell("failed", error=f"a fault of the program: {type(error).__name__}: {error}", sort=None)
+        self.end("failed", error=f"a fault of the program: {type(error).__name__}: {error}", sort=None)
 
     def stop(self) -> None:
         """Leave it; what it does on leaving, such as saving, is done."""
         self.work.close()
-        self.tell("stopped")
+        self.end("stopped")
 
 
 class Worker:
@@ -150,13 +178,36 @@ class Worker:
                 self.tell({"event": "facts", "facts": facts(command["models"])})
 
     def _begin(self, jobs: Sequence[Mapping[str, Any]]) -> None:
-        if KINDS[jobs[0]["kind"]].long:
-            self.long = Task(jobs[0], self.tell)
-            return
-        for job in jobs:
-            task = Task(job, self.tell)
-            while self._wanted(task) and task.advance():
+        tasks = [Task(job, self.tell) for job in jobs]
+        first = tasks[0]
+        if KINDS[first.kind].long:
+            self.long = first
+        elif shape(first.kind, first.request) is not None:
+            self._draw(tasks)
+        else:
+            while self._wanted(first) and first.advance():
                 pass
+
+    def _draw(self, tasks: Sequence[Task]) -> None:
+        """Pictures of one shape as one batch; where memory runs out, one job after the other."""
+        try:
+            requests = [draw_request(task.request, task.out) for task in tasks]
+            for told in together(requests, cancelled=lambda place: self._unwanted(tasks[place])):
+                tasks[told.place].show(told.event)
+        except DeviceError as error:
+            left = [task for task in tasks if not task.ended]
+            for task in left:
+                if len(tasks) > 1:
+                    self._draw([task])
+                else:
+                    task.fail(error)
+        except Exception as error:
+            for task in tasks:
+                if not task.ended:
+                    task.fail(error)
+        for task in tasks:
+            if not task.ended:
+                task.end("stopped")
 
     def _advance_long(self) -> None:
         if self.long is not None and not (self._wanted(self.long) and self.long.advance()):
@@ -164,10 +215,13 @@ class Worker:
 
     def _wanted(self, task: Task) -> bool:
         """Whether to go on; a job that is not wanted any more is left, and that told."""
-        if self.ended or task.id in self.unwanted:
+        if self._unwanted(task):
             task.stop()
             return False
         return True
+
+    def _unwanted(self, task: Task) -> bool:
+        return self.ended or task.id in self.unwanted
 
 
 def alone(folder: Path) -> ExitStack:
@@ -192,6 +246,7 @@ def main() -> None:
         with suppress(BrokenPipeError):  # the server was killed: stdin ends, too
             events.write(json.dumps(event) + "\n")
 
+    keep_open(MODELS)
     with alone(Path(sys.argv[1])):
         Worker(sys.stdin, tell).run()
 
