@@ -30,6 +30,7 @@ VERBS = (
     "atlas",
     "convert",
     "list",
+    "serve",
 )
 COMMANDS = {
     "the installed command": [str(Path(sys.executable).with_name("rhinoise"))],

@@ -81,6 +81,14 @@ def test_what_fails_says_why(api: Any) -> None:
     assert "did you mean 'dpmpp_2m'" in failed["error"]
 
 
+def test_what_a_workflow_refuses_at_once_does_not_take_the_worker_down(api: Any) -> None:
+    """An atlas of an unknown method was refused before its job had begun, and ended the worker."""
+    worker = worker_of_this_process().pid
+    failed = api.ended(api.submit(kind="atlas", method="pac"))
+    assert (failed["state"], "did you mean 'pca'" in failed["error"]) == ("failed", True)
+    assert worker_of_this_process().pid == worker
+
+
 @pytest.mark.parametrize("after", ["0", "2", "99999999999999999999", "-5"])
 def test_events_of_an_ended_job_end(api: Any, after: str) -> None:
     id = api.submit(**LONG | {"steps": 1})

@@ -56,7 +56,7 @@ def _header(data: bytes) -> Image.Image:
     """A picture of which only the header was read."""
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
-    except Image.DecompressionBombError:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # where warnings are errors
         raise PictureError("this picture has more pixels than are taken") from None
     except Exception:  # Pillow's readers raise a dozen kinds on broken bytes
         raise PictureError(f"this is not a picture, wanted one of {', '.join(FORMATS)}") from None
