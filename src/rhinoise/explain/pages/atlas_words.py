@@ -41,6 +41,7 @@ def sentences(surveys: Sequence[Survey]) -> list[str]:
 
 def _meaning(latents: Survey, features: Survey) -> str:
     """Which of the two clusters by meaning, or neither."""
+    said = "Neither space can be told to know more of what pictures mean: no two pictures share a label."
     for kind, what in ((CONCEPT, "shows the same thing"), (GROUP, "is of the same group")):
         own, deep = latents.purity.get(kind), features.purity.get(kind)
         if own is None or deep is None:
@@ -54,9 +55,8 @@ def _meaning(latents: Survey, features: Survey) -> str:
         if abs(gap) > SURE * error:
             better = "the denoiser’s features know" if gap > 0 else "the autoencoder’s latents know"
             return f"{told}: of the two, {better} more of what pictures mean."
-        if kind == GROUP:
-            return f"{told}: no difference that is sure."
-    return "Neither space can be told to know more of what pictures mean: no two pictures share a label."
+        said = f"{told}: no difference that is sure."
+    return said
 
 
 def _as_good(pixels: Survey, features: Survey) -> list[str]:
