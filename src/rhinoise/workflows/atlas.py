@@ -125,7 +125,7 @@ def atlas(request: AtlasRequest) -> Generator[Event, None, Atlas]:
     )
     model = trained.model
     depths(cast(nn.Module, model.denoiser.network))
-    pictures = yield from read_pictures(trained.run, trained.source, trained.recipe)
+    pictures = yield from read_pictures(trained.source, trained.recipe)
     if len(pictures.train) < LEAST:
         raise ConfigError(
             f"an atlas takes {LEAST} pictures at least, and {trained.source} has {len(pictures.train)}: "
