@@ -24,7 +24,6 @@ from rhinoise.data.folder import open_folder
 from rhinoise.evaluation.spaces import open_space
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.recipes import Recipe
-from rhinoise.storage.run_folder import RunFolder
 from rhinoise.workflows.choose import choose
 from rhinoise.workflows.pictures import read_pictures
 from rhinoise.workflows.replicas import open_checker
@@ -88,7 +87,7 @@ def measured(out: Path, recipe: Recipe) -> dict[str, Any]:
     source, run = str(out / "pictures"), out / "run"
     finished(train(TrainRequest(source=source, out=run, recipe=recipe)))
     model = LatentDiffusion.load(run)
-    own = finished(read_pictures(RunFolder(run), source, recipe))
+    own = finished(read_pictures(source, recipe))
     checker = finished(open_checker(model, own, open_space("random_conv")))
     found = checker.meter(torch.cat(list(model.illustrate(known * EACH, seed=SEED))))
     return {

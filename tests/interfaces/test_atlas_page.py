@@ -21,6 +21,10 @@ def test_the_page_can_be_used(visiting: Callable, page_file: Path, width: int, s
     with visiting(page_file, width, scheme) as page:
         page.wait_for_function("small !== null")
         assert page.evaluate("document.documentElement.scrollWidth") == width  # nothing sticks out
+        # Nor is a caption scrolled away with its wide table, as one was on telephones.
+        edges = page.eval_on_selector_all(".caption", "all => all.map(a => a.getBoundingClientRect().right)")
+        assert edges
+        assert max(edges) <= width
 
         count = page.evaluate("count")
         page.fill("#word", "red")

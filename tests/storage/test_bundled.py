@@ -8,7 +8,7 @@ from rhinoise.core.errors import ModelFolderError
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.storage import bundled
-from rhinoise.storage.bundled import BUNDLED, model_folder
+from rhinoise.storage.bundled import BUNDLED, asked_for_as, model_folder
 from rhinoise.storage.description import describe
 from rhinoise.workflows.start import continued, open_start
 
@@ -56,3 +56,9 @@ class TestInstalled:
     def test_trainings_may_start_from_it(self) -> None:
         recipe = continued(open_start(BUNDLED))
         assert recipe.size == 128
+
+
+def test_the_bundled_model_is_asked_for_by_its_name() -> None:
+    """The lab book's commands named the folder that Python's packages lie in."""
+    assert asked_for_as(model_folder(BUNDLED)) == BUNDLED
+    assert asked_for_as(Path("runs/mine")) == str(Path("runs/mine"))

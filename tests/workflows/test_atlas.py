@@ -89,7 +89,7 @@ def test_the_beginning_is_shown_once_whether_it_was_kept_or_not(trained: Path, t
     run = RunFolder(Path(shutil.copytree(trained, tmp_path / "run")))
     opened = open_trained(EvaluateRequest(run=trained))
     (moment, *_) = kept_moments(run)
-    pictures = drained(read_pictures(opened.run, opened.source, opened.recipe))[1]
+    pictures = drained(read_pictures(opened.source, opened.recipe))[1]
     latents = drained(known_latents(opened.model, pictures, np.arange(len(pictures.prepared)), None))[1]
     first = before_training(opened.model, opened.recipe)
     keep_moment(run, first, latents.numpy(), pictures.train, 0)
@@ -124,6 +124,18 @@ def test_too_few_or_equal_pictures(
     with pytest.raises(RhinoiseError, match=said):
         made(AtlasRequest(run=trained, data=str(folder), out=tmp_path / "a.html"))
     assert not (tmp_path / "a.html").exists()
+
+
+def test_pictures_that_are_skipped_are_not_said_to_be_listed_where_nothing_is(
+    trained: Path, shapes: Path, tmp_path: Path
+) -> None:
+    """Only a training lists them; an atlas of the bundled model named a file in the package itself."""
+    folder = Path(shutil.copytree(shapes, tmp_path / "pictures"))
+    (folder / "torn.png").write_bytes(b"no picture")
+    (folder / "torn.txt").write_text("a torn picture")
+    told, _ = made(AtlasRequest(run=trained, data=str(folder), out=tmp_path / "a.html", features=8))
+    (said,) = (event.text for event in told if isinstance(event, Said) and "held out" in event.text)
+    assert "1 skipped: `rhinoise inspect` says why" in said
 
 
 WRONG: dict[str, tuple[dict[str, object], type[RhinoiseError], str]] = {

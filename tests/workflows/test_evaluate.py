@@ -103,7 +103,7 @@ def test_sets_are_compared_beside_controls(run: Path, many: Path, tmp_path: Path
 
 def pictures_of(run: Path, source: Path) -> Pictures:
     trained = open_trained(asked(run, data=str(source)))
-    work = read_pictures(trained.run, trained.source, trained.recipe)
+    work = read_pictures(trained.source, trained.recipe)
     while True:
         try:
             next(work)

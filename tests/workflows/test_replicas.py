@@ -15,7 +15,6 @@ from rhinoise.evaluation.memorisation import LEAST
 from rhinoise.evaluation.spaces import open_space
 from rhinoise.recipes import Recipe
 from rhinoise.storage.provenance import read_provenance
-from rhinoise.storage.run_folder import RunFolder
 from rhinoise.workflows import replicas as module
 from rhinoise.workflows.events import Event, Said
 from rhinoise.workflows.pictures import read_pictures
@@ -117,7 +116,7 @@ def test_other_pictures_than_it_was_trained_on_are_told(
 
 
 def test_of_copies_the_first_is_compared_with(repeated: Path, lean: Recipe, tmp_path: Path) -> None:
-    _, pictures = told(read_pictures(RunFolder(tmp_path), str(repeated), lean))
+    _, pictures = told(read_pictures(str(repeated), lean))
     examples = pictures.prepared.dataset.examples
     train, held_out = (distinct(pictures, rows) for rows in (pictures.train, pictures.held_out))
     assert all(examples[row].name.endswith("-00.png") for row in (*train, *held_out))

@@ -169,7 +169,9 @@ def test_broken_pictures_are_skipped_and_said(pictures: Path, tmp_path: Path, le
     (folder / "torn.png").write_bytes((folder / "00.png").read_bytes()[:40])
     (folder / "torn.txt").write_text("a torn square")
     events = trained(folder, tmp_path / "run", replace(lean, images=8))
-    assert any("1 skipped" in event.text for event in events if isinstance(event, Said))
+    said = [event.text for event in events if isinstance(event, Said)]
+    assert any("1 skipped" in text for text in said)
+    assert any(text.endswith(str(tmp_path / "run" / "skipped.csv")) for text in said)
     assert "torn.png" in (tmp_path / "run" / "skipped.csv").read_text()
 
 

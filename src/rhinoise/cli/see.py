@@ -6,7 +6,14 @@ from typing import Annotated
 import typer
 
 from rhinoise.cli.app import CaptionLines, Data, Fit, Model, Precision, Run, Seed, Source, Steps, verb
-from rhinoise.workflows.defaults import DEFAULT_MODEL, DEFAULT_SIZE, DEFAULT_STRENGTH, DEFAULT_TIMES
+from rhinoise.workflows.defaults import (
+    DEFAULT_COMPARED,
+    DEFAULT_MODEL,
+    DEFAULT_POINTS,
+    DEFAULT_SIZE,
+    DEFAULT_STRENGTH,
+    DEFAULT_TIMES,
+)
 
 PANEL = "See"
 """Where the help lists them."""
@@ -203,10 +210,12 @@ def atlas(
     word: Annotated[
         list[str] | None, typer.Option(help="A caption word to compare with the others; repeatable.")
     ] = None,
-    pictures: Annotated[int, typer.Option(help="Points at most; of more pictures an even sample.")] = 5000,
+    pictures: Annotated[
+        int, typer.Option(help="Points at most; of more pictures an even sample.")
+    ] = DEFAULT_POINTS,
     features: Annotated[
         int, typer.Option(help="Pictures that the denoiser's features are compared on, at most.")
-    ] = 600,
+    ] = DEFAULT_COMPARED,
     method: Annotated[str, typer.Option(help="How points are laid out: pca, exact, or umap.")] = "pca",
     precision: Precision = "auto",
 ) -> None:

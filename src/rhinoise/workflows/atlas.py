@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import torch
 from torch import nn
 
 from rhinoise.core.config import to_json
@@ -27,6 +28,7 @@ from rhinoise.storage.run_folder import RunFolder
 from rhinoise.workflows.atlas_pictures import half_way, known_latents, quick_decoder, small, thumbnails, walk
 from rhinoise.workflows.atlas_sample import choose, known_of
 from rhinoise.workflows.atlas_spaces import LATENTS, NEIGHBOURS, about, compare_spaces, laid_out, main_spaces
+from rhinoise.workflows.defaults import DEFAULT_COMPARED, DEFAULT_POINTS
 from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.moments import (
@@ -58,9 +60,9 @@ class AtlasRequest:
     out: Path = Path("atlas.html")
     data: str | None = None
     """The pictures; None: those that it was trained on."""
-    pictures: int = 5000
+    pictures: int = DEFAULT_POINTS
     """Points at most; of more pictures an even sample."""
-    features: int = 500
+    features: int = DEFAULT_COMPARED
     """Pictures at most that the spaces are compared on, with the denoiser's features."""
     method: str = "pca"
     """How points are laid into three dimensions, one of METHODS."""
@@ -101,6 +103,8 @@ class Atlas:
     """Of the pictures that all spaces are compared on: pixels, latents, then the denoiser's depths."""
     clearest: str
     """Which of the denoiser's depths knows concepts best."""
+    preview_psnr: float | None
+    """How near the decoded thumbnails are to the decoder's own, where `thumbnails` did without it."""
     half_way: dict[str, float]
     """What `atlas_pictures.half_way` found."""
     moments: tuple[dict[str, Any], ...]
@@ -121,11 +125,11 @@ def atlas(request: AtlasRequest) -> Generator[Event, None, Atlas]:
     )
     model = trained.model
     depths(cast(nn.Module, model.denoiser.network))
-    pictures = yield from read_pictures(trained.run, trained.source, trained.recipe)
+    pictures = yield from read_pictures(trained.source, trained.recipe)
     if len(pictures.train) < LEAST:
         raise ConfigError(
             f"an atlas takes {LEAST} pictures at least, and {trained.source} has {len(pictures.train)}: "
-            "say --data FOLDER"
+            "add some, or say --data FOLDER"
         )
     chosen = yield from choose(pictures, request.words, shown=request.pictures, compared=request.features)
     clock.lap("reading")
@@ -165,6 +169,7 @@ def atlas(request: AtlasRequest) -> Generator[Event, None, Atlas]:
         latents=whole,
         surveys=surveys,
         clearest=shown_spaces[-1].space,
+        preview_psnr=decoded.preview_psnr,
         half_way=ways,
         moments=tuple(forming.numbers),
         seconds=clock.laps,
@@ -175,14 +180,16 @@ def atlas(request: AtlasRequest) -> Generator[Event, None, Atlas]:
         source=result.source,
         captions=[pictures.prepared.dataset.examples[i].captions for i in chosen.shown],
         labels=chosen.coloured,
-        originals=small(pictures.prepared.images(chosen.shown.tolist())),
-        decoded=decoded,
+        originals=small(torch.from_numpy(pictures.prepared.array[chosen.shown])),
+        decoded=decoded.thumbs,
         clouds=[first, second],
         walks=walks,
         values={
             "example": chosen.pairs[0][0] if chosen.pairs else "a word",
             "sentences": sentences(shown_spaces),
-            "said": method_said(result.pictures, result.of, len(chosen.compared), len(surveys) - 2),
+            "said": method_said(
+                result.pictures, result.of, len(chosen.compared), len(surveys) - 2, result.preview_psnr
+            ),
             "figure": svg(purity_figure(shown_spaces, styles=STYLE in chosen.labels)),
             **distance_table(shown_spaces),
             "moments": svg(forming.figure) if forming.figure else None,

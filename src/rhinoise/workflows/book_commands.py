@@ -7,6 +7,7 @@ from dataclasses import replace
 from rhinoise.explain.advice import CALIBRATED
 from rhinoise.recipes import Recipe
 from rhinoise.recipes.recipe import Shares
+from rhinoise.storage.bundled import asked_for_as
 from rhinoise.workflows.command import command
 from rhinoise.workflows.kept import Kept
 
@@ -16,7 +17,7 @@ SHARE = 0.5
 
 def commands_of(known: Kept) -> dict[str, str]:
     """Name => a command, ready to be typed."""
-    place = shlex.quote(str(known.place))
+    place = shlex.quote(asked_for_as(known.place))
     said = {
         "draw": f'rhinoise generate "what to draw" --model {place}',
         "film": f'rhinoise generate "what to draw" --model {place} --film --out film',

@@ -12,3 +12,7 @@ DEFAULT_TIMES = 8
 """How often a picture is reconstructed."""
 DEFAULT_SAMPLES = 1024
 """Pictures on each side of a comparison of sets; fewer inflate the Frechet distance."""
+DEFAULT_POINTS = 5000
+"""Pictures of an atlas."""
+DEFAULT_COMPARED = 400
+"""Pictures of it that the denoiser is looked into for, twice each: half of an atlas's time at 128 pixels."""

@@ -63,7 +63,7 @@ def scored(request: EvaluateRequest) -> Generator[Event, None, Scores]:
     model, run = trained.model, trained.run
     space = quick_space(request.features)
     fair = yield from fair_space(space, trained.recipe)
-    pictures = yield from read_pictures(run, trained.source, trained.recipe)
+    pictures = yield from read_pictures(trained.source, trained.recipe)
     held_out = len(pictures.held_out) > 0
     if not held_out:
         yield Said("no pictures are held out of so small a set: these are scores on what it was trained on")

@@ -6,6 +6,7 @@ film-curve.png/.json     how far from the end, step by step, of all the films of
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.storage.provenance import source_xmp, write_png
 from rhinoise.workflows.events import Event, Said, Wrote
 
+_WORKERS = 2
 CURVE = "film-curve.png"
 QUALITY, EFFORT = 70, 1
 """Of the WebP, from 0 to 100; and of the sheet's compression: noise takes long and hardly gets smaller."""
@@ -55,11 +57,18 @@ class Filming:
         about: Sequence[Mapping[str, Any]],
     ) -> Generator[Event, None, None]:
         """The films of a batch: `latents` where it ended, and `images`, what the decoder makes of them."""
-        for index, (path, own) in enumerate(zip(paths, about, strict=True)):
+
+        def one(index: int) -> Film:
             film = self.developed(index, latents, images)
-            yield from _written(film, path, own)
+            _write(film, paths[index], about[index])
             # What is still needed of it: numbers.
-            self.films.append(film.bare())
+            return film.bare()
+
+        with ThreadPoolExecutor(_WORKERS) as pool:  # encoding lets go of the interpreter
+            for path, film in zip(paths, pool.map(one, range(len(paths))), strict=True):
+                self.films.append(film)
+                for place in film_paths(path).values():
+                    yield Wrote(place)
 
     def close(self, path: Path) -> Generator[Event, None, None]:
         """The curve over all films."""
@@ -97,7 +106,7 @@ def numbers(film: Film) -> dict[str, Any]:
     }
 
 
-def _written(film: Film, path: Path, about: Mapping[str, Any]) -> Generator[Event, None, None]:
+def _write(film: Film, path: Path, about: Mapping[str, Any]) -> None:
     """One film's files."""
     places, columns = film_paths(path), film_columns(film)
     frames, milliseconds = film_frames(film, columns)
@@ -118,5 +127,3 @@ def _written(film: Film, path: Path, about: Mapping[str, Any]) -> Generator[Even
     with replacing(places["safetensors"]) as temporary:
         save_file({name: value.contiguous() for name, value in film.latents.items()}, temporary)
     write_json(places["json"], {"request": about["request"], **numbers(film)})
-    for place in places.values():
-        yield Wrote(place)

@@ -45,7 +45,7 @@ def levels(request: LevelsRequest) -> Generator[Event, None, Information]:
         EvaluateRequest(run=request.run, data=request.data, out=request.out, precision=request.precision)
     )
     model, run = trained.model, trained.run
-    pictures = yield from read_pictures(run, trained.source, trained.recipe)
+    pictures = yield from read_pictures(trained.source, trained.recipe)
     held_out = len(pictures.held_out) > 0
     if not held_out:
         yield Said("no pictures are held out of so small a set: this is the loss on what it was trained on")

@@ -13,7 +13,6 @@ from rhinoise.data.pixels import Preparation, Prepared, preparing
 from rhinoise.data.pixels import Progress as Counted
 from rhinoise.data.sources import open_dataset
 from rhinoise.recipes.recipe import Recipe
-from rhinoise.storage.run_folder import RunFolder
 from rhinoise.training.batches import Captions
 from rhinoise.workflows.events import Event, Progress, Said
 
@@ -47,7 +46,7 @@ class Pictures:
         return [self.captions.rows[row] for row in self.captions.first[indices]]
 
 
-def read_pictures(run: RunFolder, source: str, recipe: Recipe) -> Generator[Event, None, Pictures]:
+def read_pictures(source: str, recipe: Recipe) -> Generator[Event, None, Pictures]:
     """Open the source, decode every picture once, say what was skipped, split."""
     data = recipe.data
     yield Said(f"reading the pictures of {source}")
@@ -59,7 +58,7 @@ def read_pictures(run: RunFolder, source: str, recipe: Recipe) -> Generator[Even
     train_part, held_out = split(prepared.dataset, data.held_out)
     yield Said(
         f"{len(examples)} pictures, {len(held_out)} of them held out"
-        + (f"; {len(skipped)} skipped, see {run.root / 'skipped.csv'}" if skipped else "")
+        + (f"; {len(skipped)} skipped: `rhinoise inspect` says why" if skipped else "")
     )
     return Pictures(
         prepared=prepared,

@@ -43,7 +43,6 @@ from rhinoise.explain.plots.replicas import Near, Pair, replica_figure
 from rhinoise.explain.plots.style import save_figure
 from rhinoise.nets.fingerprint import fingerprint
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
-from rhinoise.storage.run_folder import RunFolder
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
 from rhinoise.workflows.paths import find_model
 from rhinoise.workflows.pictures import Pictures, read_pictures
@@ -168,7 +167,7 @@ def checker_for(
     place = find_model(name)
     recipe, source = trained_by(place, model, data)
     try:
-        pictures = yield from read_pictures(RunFolder(place), source, recipe)
+        pictures = yield from read_pictures(source, recipe)
     except DataError as error:
         raise DataError(f"--check needs the training pictures, and {error}; or say --data FOLDER") from error
     if not is_trained_on(model, pictures):

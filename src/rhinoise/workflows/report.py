@@ -102,7 +102,7 @@ def _asked(known: Kept, request: ReportRequest) -> Generator[Event, None, dict[s
         try:
             began = time.monotonic()
             assert known.recipe is not None
-            learnt = yield from read_pictures(known.run, request.data or str(known.source), known.recipe)
+            learnt = yield from read_pictures(request.data or str(known.source), known.recipe)
             model = open_model(known.place, request.precision)
             laps["opening"] = round(time.monotonic() - began, 1)
         except RhinoiseError as error:

@@ -63,8 +63,11 @@ def train(request: TrainRequest) -> Generator[Event, None, None]:
         run.claim(record)
         sweep(run.root)
         clock = Clock(run)
-        pictures = yield from read_pictures(run, request.source, recipe)
-        run.write_skipped([(item.name, item.reason) for item in pictures.prepared.dataset.skipped])
+        pictures = yield from read_pictures(request.source, recipe)
+        skipped = pictures.prepared.dataset.skipped
+        run.write_skipped([(item.name, item.reason) for item in skipped])
+        if skipped:
+            yield Said(f"what was skipped, and why: {run.root / 'skipped.csv'}")
         training = Training(run, clock, recipe, pictures, autoencoder, network, start)
         yield from from_scratch(training) if start is None else adapt(training)
         yield from short_report(run)

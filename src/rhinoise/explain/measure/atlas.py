@@ -54,7 +54,13 @@ def inner_products(vectors: Float[Tensor, "n d"]) -> Float[Tensor, "n n"]:
             f"all {len(vectors)} pictures are the same to the model, and lie in one point: give pictures "
             "that differ"
         )
-    return torch.cat([part @ centred.T for part in centred.split(BLOCK)])
+    inner = centred.new_empty(len(centred), len(centred))
+    for start in range(0, len(centred), BLOCK):
+        end = start + BLOCK
+        # What lies above the diagonal lies below it too.
+        inner[start:end, start:] = centred[start:end] @ centred[start:].T
+        inner[end:, start:end] = inner[start:end, end:].T
+    return inner
 
 
 def distances(inner: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:

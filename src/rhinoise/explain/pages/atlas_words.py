@@ -41,6 +41,7 @@ def sentences(surveys: Sequence[Survey]) -> list[str]:
 
 def _meaning(latents: Survey, features: Survey) -> str:
     """Which of the two clusters by meaning, or neither."""
+    said = "Neither space can be told to know more of what pictures mean: no two pictures share a label."
     for kind, what in ((CONCEPT, "shows the same thing"), (GROUP, "is of the same group")):
         own, deep = latents.purity.get(kind), features.purity.get(kind)
         if own is None or deep is None:
@@ -54,9 +55,8 @@ def _meaning(latents: Survey, features: Survey) -> str:
         if abs(gap) > SURE * error:
             better = "the denoiser’s features know" if gap > 0 else "the autoencoder’s latents know"
             return f"{told}: of the two, {better} more of what pictures mean."
-        if kind == GROUP:
-            return f"{told}: no difference that is sure."
-    return "Neither space can be told to know more of what pictures mean: no two pictures share a label."
+        said = f"{told}: no difference that is sure."
+    return said
 
 
 def _as_good(pixels: Survey, features: Survey) -> list[str]:
@@ -115,8 +115,8 @@ def moments_said(numbers: Sequence[dict[str, Any]], pictures: int, kind: str) ->
     )
 
 
-def method_said(shown: int, of: int, compared: int, depths: int) -> list[str]:
-    """Which pictures, and how it was measured."""
+def method_said(shown: int, of: int, compared: int, depths: int, preview_psnr: float | None) -> list[str]:
+    """Which pictures, and how it was measured; `preview_psnr` where thumbnails are not the decoder's own."""
     which = (
         f"All {of} training pictures" if shown == of else f"{shown} of {of} training pictures, taken evenly,"
     )
@@ -130,6 +130,10 @@ def method_said(shown: int, of: int, compared: int, depths: int) -> list[str]:
         "Pictures that were made from the same drawing, such as a mirrored one and its original, are never "
         "counted as each other’s neighbours. A silhouette says how much nearer a picture’s own label is than "
         "the next one, from −1 to 1; around 0 labels lie mixed.",
+        "Decoded pictures and walks are the decoder’s own."
+        if preview_psnr is None
+        else "Walks are the decoder’s own. Of so many decoded pictures it drew a few; all are shown by a "
+        f"linear map, fitted on these, which is {preview_psnr:.0f} dB from the decoder at this size.",
     ]
 
 

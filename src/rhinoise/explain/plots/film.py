@@ -50,25 +50,33 @@ def film_frames(film: Film, columns: Sequence[Column]) -> tuple[list[Image.Image
     """The frames, each of a column of `film_columns`, and how many milliseconds each stands."""
     last = enlarged(to_pil(film.last)[0], SIDE)
     blank = Image.new("RGB", last.size, "white")
-    frames = []
+    width = grid(columns[0], len(columns[0])).width
+    head, frames = _head(("seen", "expected", "by the caption"), width), []
     for column, step in zip(columns, film.steps, strict=True):
         snr = "pure noise" if step.snr_db is None else f"SNR {decibels(step.snr_db)} dB"
         below = f"step {step.step} of {film.total}, {snr}, {step.distance:.0f} of 255 from the end"
-        frames.append(_frame(column, ("seen", "expected", "by the caption"), below))
-    frames.append(_frame((blank, last, blank), ("", "the end", ""), ""))
+        frames.append(_frame(column, head, below))
+    frames.append(_frame((blank, last, blank), _head(("", "the end", ""), width), ""))
     return frames, [STEP_MILLISECONDS] * len(film.steps) + [LAST_MILLISECONDS]
 
 
-def _frame(pictures: Sequence[Image.Image], above: Sequence[str], below: str) -> Image.Image:
-    """Pictures beside each other, a word above each and a line below."""
+def _head(words: Sequence[str], width: int) -> Image.Image:
+    """A line with a word above each picture."""
+    head = Image.new("RGB", (width, LINE), "white")
+    for place, word in enumerate(words):
+        at = ((2 * place + 1) * width / (2 * len(words)), 1)
+        ImageDraw.Draw(head).text(at, word, fill=GREY, font=font_of(LETTERS - 1), anchor="ma")
+    return head
+
+
+def _frame(pictures: Sequence[Image.Image], head: Image.Image, below: str) -> Image.Image:
+    """Pictures beside each other, a line above and one below."""
     row = grid(pictures, len(pictures))
     frame = Image.new("RGB", (row.width, row.height + 2 * LINE), "white")
+    frame.paste(head)
     frame.paste(row, (0, LINE))
-    draw, font = ImageDraw.Draw(frame), font_of(LETTERS - 1)
-    for place, word in enumerate(above):
-        at = ((2 * place + 1) * row.width / (2 * len(above)), 1)
-        draw.text(at, word, fill=GREY, font=font, anchor="ma")
-    draw.text((row.width / 2, row.height + LINE), below, fill="black", font=font, anchor="ma")
+    at = (row.width / 2, row.height + LINE)
+    ImageDraw.Draw(frame).text(at, below, fill="black", font=font_of(LETTERS - 1), anchor="ma")
     return frame
 
 
