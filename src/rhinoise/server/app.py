@@ -12,6 +12,7 @@ from rhinoise.server.answers import RETRY_SECONDS, status_of
 from rhinoise.server.guard import Guard
 from rhinoise.server.jobs import Jobs
 from rhinoise.server.settings import ServeConfig
+from rhinoise.server.studio.page import mount
 
 ROUTERS = (native.router,)
 """What makes each API's routes of the queue."""
@@ -51,4 +52,5 @@ def make_app(config: ServeConfig) -> FastAPI:
         up = jobs.ready.is_set()
         return JSONResponse({"status": "ready" if up else "starting"}, 200 if up else 503)
 
+    mount(app, jobs)
     return app

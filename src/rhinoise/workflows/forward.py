@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from rhinoise.core.errors import ConfigError
-from rhinoise.core.files import finite, write_json
+from rhinoise.core.files import finite, replacing, write_json
 from rhinoise.core.images import to_tensor
 from rhinoise.core.random import noise_source
 from rhinoise.core.shapes import Images, Latents
@@ -21,10 +22,11 @@ from rhinoise.diffusion.schedules import SCHEDULES, STEPS, ScheduleConfig
 from rhinoise.explain.measure.aspects import ASPECTS
 from rhinoise.explain.measure.forward import Seen, decoded, fading, half_gone, power_db, snr_curve
 from rhinoise.explain.plots.forward import aligned_figure, snr_figure
-from rhinoise.explain.plots.pictures import strip_figure
+from rhinoise.explain.plots.pictures import shown, strip_figure
 from rhinoise.explain.plots.style import save_figure
 from rhinoise.nets.autoencoder import IdentityAutoencoder
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
+from rhinoise.storage.provenance import MARK
 from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.paths import check_targets, open_model, output_picture, read_picture, squared
@@ -35,6 +37,8 @@ LONGEST = 192
 SAME_DB = 1.0
 """What is half gone within so many dB of one another is kept as long: other noises move it by as much."""
 
+Strips = dict[str, list[Frame]]
+"""Space => its frames, as pictures."""
 Half = dict[str, dict[str, float | None]]
 """Space => aspect => the SNR in dB at which it is half gone."""
 
@@ -53,6 +57,8 @@ class ForwardRequest:
     """A run, a model folder, or "bundled"; None: pixels alone."""
     fit: str = "pad"
     """How the picture becomes square for a model: pad or crop."""
+    frames: bool = False
+    """Write each frame as a picture too: pixels-00.png and so on, with a model latents-00.png too."""
 
 
 @device_errors_told("or leave --model out")
@@ -76,29 +82,49 @@ def forward(request: ForwardRequest) -> Generator[Event, None, None]:
         picture = squared(picture, model.size, request.fit)
     x0 = to_tensor([picture])
     yield Said(f"noising {request.image} by the schedule {request.schedule}, seed {request.seed}")
-    figure, found = (
+    figure, found, strips = (
         _in_pixels(request, schedule, x0)
         if model is None
         else (yield from _in_latents(request, schedule, x0, model))
     )
     save_figure(figure, out)
     yield Wrote(out)
+    if request.frames:
+        yield from _write_frames(out.parent, strips)
     numbers = out.with_suffix(".json")
     about = {"image": str(request.image), "schedule": request.schedule, "seed": request.seed}
     write_json(numbers, about | found)
     yield Wrote(numbers)
 
 
-def _in_pixels(request: ForwardRequest, schedule: Schedule, x0: Images) -> tuple[Any, dict[str, Any]]:
-    """The strip of a picture: figure and numbers."""
+def _write_frames(folder: Path, strips: Strips) -> Generator[Event, None, None]:
+    """Every frame as a picture, marked as ours."""
+    mark = PngInfo()
+    for key, value in MARK.items():
+        mark.add_text(key, value)
+    for name, frames in strips.items():
+        for number, frame in enumerate(frames):
+            path = folder / f"{name}-{number:02d}.png"
+            picture = Image.fromarray((255 * shown(frame.x)).round().astype("uint8"))
+            with replacing(path) as temporary:
+                picture.save(temporary, format="PNG", pnginfo=mark)
+            yield Wrote(path)
+
+
+def _in_pixels(request: ForwardRequest, schedule: Schedule, x0: Images) -> tuple[Any, dict[str, Any], Strips]:
+    """The strip of a picture: figure, numbers, and its frames."""
     frames = _strip(request, schedule, x0)
-    return strip_figure(frames, schedule=request.schedule), {"pixels": _numbers(frames)}
+    return (
+        strip_figure(frames, schedule=request.schedule),
+        {"pixels": _numbers(frames)},
+        {"pixels": frames},
+    )
 
 
 def _in_latents(
     request: ForwardRequest, schedule: Schedule, x0: Images, model: LatentDiffusion
-) -> Generator[Event, None, tuple[Any, dict[str, Any]]]:
-    """The strip of a picture, and that of its latent, decoded: figure and numbers."""
+) -> Generator[Event, None, tuple[Any, dict[str, Any], Strips]]:
+    """The strip of a picture, and that of its latent, decoded: figure, numbers, and their frames."""
 
     def show(latents: Latents) -> Images:
         return model.decode(latents).cpu()
@@ -118,7 +144,8 @@ def _in_latents(
                 f"{name}: half gone at {at:.0f} dB in pixels and {there:.0f} dB in latents, "
                 + (longer if abs(there - at) > SAME_DB else "kept as long in both")
             )
-    return aligned_figure(pixels, latents, curves, schedule=request.schedule), {
+    figure = aligned_figure(pixels, latents, curves, schedule=request.schedule)
+    numbers = {
         "model": str(request.model),
         "pixels": _numbers(pixels),
         "latents": _numbers(latents),
@@ -126,6 +153,7 @@ def _in_latents(
         "half gone at (SNR in dB)": half,
         "variance in dB": {"pixels": power_db(x0), "latents": power_db(latent)},
     }
+    return figure, numbers, {"pixels": pixels, "latents": latents}
 
 
 def faded(
