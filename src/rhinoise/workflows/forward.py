@@ -37,8 +37,6 @@ LONGEST = 192
 SAME_DB = 1.0
 """What is half gone within so many dB of one another is kept as long: other noises move it by as much."""
 
-Strips = dict[str, list[Frame]]
-"""Space => its frames, as pictures."""
 Half = dict[str, dict[str, float | None]]
 """Space => aspect => the SNR in dB at which it is half gone."""
 
@@ -58,7 +56,8 @@ class ForwardRequest:
     fit: str = "pad"
     """How the picture becomes square for a model: pad or crop."""
     frames: bool = False
-    """Write each frame as a picture too: pixels-00.png and so on, with a model latents-00.png too."""
+    """In place of the strip, and of what takes longer to measure, each frame as a picture: pixels-00.png and
+    so on, with a model latents-00.png too."""
 
 
 @device_errors_told("or leave --model out")
@@ -82,49 +81,53 @@ def forward(request: ForwardRequest) -> Generator[Event, None, None]:
         picture = squared(picture, model.size, request.fit)
     x0 = to_tensor([picture])
     yield Said(f"noising {request.image} by the schedule {request.schedule}, seed {request.seed}")
-    figure, found, strips = (
-        _in_pixels(request, schedule, x0)
-        if model is None
-        else (yield from _in_latents(request, schedule, x0, model))
-    )
-    save_figure(figure, out)
-    yield Wrote(out)
     if request.frames:
-        yield from _write_frames(out.parent, strips)
+        found = yield from _in_frames(request, schedule, x0, model)
+    else:
+        figure, found = (
+            _in_pixels(request, schedule, x0)
+            if model is None
+            else (yield from _in_latents(request, schedule, x0, model))
+        )
+        save_figure(figure, out)
+        yield Wrote(out)
     numbers = out.with_suffix(".json")
     about = {"image": str(request.image), "schedule": request.schedule, "seed": request.seed}
     write_json(numbers, about | found)
     yield Wrote(numbers)
 
 
-def _write_frames(folder: Path, strips: Strips) -> Generator[Event, None, None]:
-    """Every frame as a picture, marked as ours."""
+def _in_frames(
+    request: ForwardRequest, schedule: Schedule, x0: Images, model: LatentDiffusion | None
+) -> Generator[Event, None, dict[str, Any]]:
+    """Every frame as a picture, marked as ours; their numbers."""
+    strips = {"pixels": _strip(request, schedule, x0)}
+    if model is not None:
+        latents = _strip(request, schedule, model.encode(x0).cpu())
+        strips["latents"] = decoded(latents, schedule, lambda part: model.decode(part).cpu())
     mark = PngInfo()
     for key, value in MARK.items():
         mark.add_text(key, value)
     for name, frames in strips.items():
         for number, frame in enumerate(frames):
-            path = folder / f"{name}-{number:02d}.png"
+            path = request.out.parent / f"{name}-{number:02d}.png"
             picture = Image.fromarray((255 * shown(frame.x)).round().astype("uint8"))
             with replacing(path) as temporary:
                 picture.save(temporary, format="PNG", pnginfo=mark)
             yield Wrote(path)
+    return {name: _numbers(frames) for name, frames in strips.items()}
 
 
-def _in_pixels(request: ForwardRequest, schedule: Schedule, x0: Images) -> tuple[Any, dict[str, Any], Strips]:
-    """The strip of a picture: figure, numbers, and its frames."""
+def _in_pixels(request: ForwardRequest, schedule: Schedule, x0: Images) -> tuple[Any, dict[str, Any]]:
+    """The strip of a picture: figure and numbers."""
     frames = _strip(request, schedule, x0)
-    return (
-        strip_figure(frames, schedule=request.schedule),
-        {"pixels": _numbers(frames)},
-        {"pixels": frames},
-    )
+    return strip_figure(frames, schedule=request.schedule), {"pixels": _numbers(frames)}
 
 
 def _in_latents(
     request: ForwardRequest, schedule: Schedule, x0: Images, model: LatentDiffusion
-) -> Generator[Event, None, tuple[Any, dict[str, Any], Strips]]:
-    """The strip of a picture, and that of its latent, decoded: figure, numbers, and their frames."""
+) -> Generator[Event, None, tuple[Any, dict[str, Any]]]:
+    """The strip of a picture, and that of its latent, decoded: figure and numbers."""
 
     def show(latents: Latents) -> Images:
         return model.decode(latents).cpu()
@@ -144,8 +147,7 @@ def _in_latents(
                 f"{name}: half gone at {at:.0f} dB in pixels and {there:.0f} dB in latents, "
                 + (longer if abs(there - at) > SAME_DB else "kept as long in both")
             )
-    figure = aligned_figure(pixels, latents, curves, schedule=request.schedule)
-    numbers = {
+    return aligned_figure(pixels, latents, curves, schedule=request.schedule), {
         "model": str(request.model),
         "pixels": _numbers(pixels),
         "latents": _numbers(latents),
@@ -153,7 +155,6 @@ def _in_latents(
         "half gone at (SNR in dB)": half,
         "variance in dB": {"pixels": power_db(x0), "latents": power_db(latent)},
     }
-    return figure, numbers, {"pixels": pixels, "latents": latents}
 
 
 def faded(

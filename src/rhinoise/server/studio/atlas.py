@@ -24,7 +24,7 @@ NO_POINT = html.empty(
 LISTEN = """
 window.addEventListener('message', event => {
   const inside = element.querySelector('iframe');
-  if (inside && event.source === inside.contentWindow && event.data.chosen) trigger('select', event.data.chosen);
+  if (event.source === inside?.contentWindow && event.data.chosen) trigger('select', event.data.chosen);
 });
 """
 """The atlas, a page of its own, tells which picture was chosen."""

@@ -56,14 +56,13 @@ def build(jobs: Jobs, model: gr.Dropdown) -> Create:
                 cancel = gr.Button(
                     "Cancel", variant="stop", elem_id="cancel", min_width=90, interactive=False
                 )
-            count = gr.Slider(
-                    1, min(16, jobs.config.limits.count), value=1, step=1, label="Pictures", min_width=140
-                )
+            count = gr.Slider(1, min(16, jobs.config.limits.count), value=1, step=1, label="Pictures")
+            with gr.Row(elem_id="seeds"):
                 seed = gr.Textbox(
                     label="Seed",
                     placeholder="another each time",
                     max_length=19,
-                    min_width=110,
+                    min_width=140,
                     elem_id="seed",
                 )
                 die = gr.Button("Roll a die", min_width=90, elem_id="die")

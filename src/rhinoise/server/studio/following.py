@@ -1,8 +1,10 @@
 """A job as it goes: what the page shows of it until it ends."""
 
 import io
+import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -39,7 +41,7 @@ async def following(jobs: Jobs, id: str) -> AsyncIterator[Seen]:
     seen = Seen(words=_waiting(jobs))
     yield seen
     async for _, told in jobs.events(id):
-        seen = _after(seen, told)
+        seen = _after(seen, told, jobs.config.jobs / id / "in")
         yield seen
     check_done(jobs.get(id))
 
@@ -69,10 +71,11 @@ def _waiting(jobs: Jobs) -> str:
     return "beginning" if before < 1 else f"waiting, {before} before it"
 
 
-def _after(seen: Seen, event: Mapping[str, Any]) -> Seen:
+def _after(seen: Seen, event: Mapping[str, Any], given: Path) -> Seen:
+    """What is seen after an event; where on the disk the pictures lie that were `given` is left out."""
     match event["event"]:
         case "said":
-            return replace(seen, words=event["text"])
+            return replace(seen, words=event["text"].replace(f"{given}{os.sep}", "the "))
         case "progress":
             return replace(seen, words=told(event), done=event["done"], total=event["total"])
         case "preview":

@@ -65,7 +65,7 @@ def asked_by(source: Path | bytes) -> Provenance:
     found = read_provenance(source)
     if found.request is None or "prompt" not in found.request:
         raise PictureError(
-            "this picture does not say how it was asked for: drop a PNG that was drawn here, as it was downloaded"
+            "this picture does not say how it was asked for: drop a PNG that was drawn here, unchanged"
         )
     return found
 
@@ -81,7 +81,7 @@ def told(jobs: Jobs, one: Made) -> str:
     """A picture, large, and its request."""
     request = _request(jobs, one)
     words = request.get("prompt") or "no caption"
-    details = {name: _plain(request.get(name)) for name in _SHOWN}
+    details = {name: _plain(request.get(name)) for name in _SHOWN if name != "strength" or "image" in request}
     about = {"not": request.get("negative"), **details, "number": request.get("first", 0) + 1}
     return (
         f'<div class="picked">{html.picture(one.address, text=words)}<div><p>{html.escape(words)}</p>'

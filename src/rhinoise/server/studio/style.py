@@ -1,4 +1,4 @@
-"""How the page looks: a theme of system fonts; page.css has what Gradio's components do not say themselves."""
+"""How the page looks: a theme of system fonts, and page.css for what is not one of Gradio's components."""
 
 from pathlib import Path
 

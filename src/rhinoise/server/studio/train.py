@@ -1,4 +1,4 @@
-"""Train: pictures are chosen or dropped, looked at, and made into a model; it goes on when the page is closed."""
+"""Train: pictures are chosen or dropped, looked at, and made into a model, also when the page is closed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -187,10 +187,11 @@ def _lines(text: str | None) -> tuple[str, ...]:
 
 def _forecast(found: Any, minutes: float) -> str:
     """What a forecast says for a number of minutes."""
+    pictures = found["pictures"]
     seen = 60 * minutes * found["share"] / found["seconds_per_step"] * found["batch"]
     return html.facts(
         {
-            "in that time": f"about {seen:,.0f} pictures, each of the {found['pictures']:,} about {seen / found['pictures']:,.0f} times",
+            "in that time": f"about {seen:,.0f} pictures, each of {pictures:,} {seen / pictures:,.0f} times",
             "a step": f"{found['seconds_per_step']:.2f} seconds, {found['batch']} pictures",
             "memory": f"about {found['bytes'] / 2**30:.1f} GiB more than now",
         }

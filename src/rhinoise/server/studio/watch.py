@@ -1,4 +1,4 @@
-"""Watch: what noise does to a picture, what the model brings back, how a picture comes to be, and where it looks."""
+"""Watch: a picture in noise and brought back, how one comes to be, and where the model looks meanwhile."""
 
 import asyncio
 import base64
