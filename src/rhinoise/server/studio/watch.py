@@ -112,7 +112,8 @@ def build(jobs: Jobs, model: gr.Dropdown) -> None:
         made = pictures.newest(jobs)
         if not made:
             raise NotThereError("nothing has been drawn yet: draw something in the tab Create")
-        job = jobs.submit(*_filmed(jobs, made[0].job), source=SOURCE)
+        ask, files = _filmed(jobs, made[0].job)
+        job = jobs.submit(ask, files=files, source=SOURCE)
         async for seen in following(jobs, job.id):
             yield seen.bar()
         (frames,) = jobs.folder(job).glob("*.film.webp")
@@ -161,7 +162,7 @@ def _returned(jobs: Jobs, job: Job) -> str:
     return html.row([*own, *both])
 
 
-def _filmed(jobs: Jobs, job: Job) -> Any:
+def _filmed(jobs: Jobs, job: Job) -> tuple[GenerateAsk, dict[str, bytes]]:
     """The request of a job's first picture again, with a film; the pictures that it was given are too."""
     request = dict(job.request) | {"film": True, "check": False, "preview": False, "count": 1}
     given = {name: request[name] for name in ("image", "mask") if request[name] is not None}
