@@ -38,7 +38,7 @@ def page(browser: Any, server: str, trouble: list[str]) -> Iterator[Any]:
             trouble.append(f"asked {request.url}")
 
     def said(message: Any) -> None:
-        if message.type in ("error", "warning"):
+        if message.type == "error":
             trouble.append(message.text)
 
     opened.on("request", asked)
@@ -171,7 +171,7 @@ def test_noise_and_back_a_film_and_where_it_looks(page: Any) -> None:
     slider = page.locator("#noised input[type=range]")
     slider.wait_for()
     slider.fill("20")
-    assert "pure noise" in page.locator("#noised figure:visible").inner_text()
+    assert "t = 1.00" in page.locator("#noised figure:visible").inner_text()
     page.locator("#bring-back").click()
     page.get_by_text("where they differ").wait_for()
     assert page.locator("#returned img").count() == 10
@@ -206,11 +206,11 @@ def test_a_model_is_trained_used_and_deleted(page: Any, server: str, tiny: list[
     page.locator("#name input, #name textarea").fill("mine")
     page.locator("#size input").fill("16")
     page.locator("#size input").press("Enter")
-    page.get_by_role("button", name="More", exact=True).click()
+    page.locator("button.label-wrap", has_text="More").click()
     page.locator("#settings textarea").fill("\n".join([*tiny[5::2], "images=64", "minutes=null"]))
     page.locator("#time").click()
     page.locator("#forecast dl").wait_for()
-    page.locator("#train:not([role=tabpanel])").last.click()
+    page.locator("#begin").click()
     page.get_by_text("done: the model is in the list").wait_for()
     assert page.locator("#training svg").count() >= 2
     tab(page, "Models")
@@ -223,7 +223,7 @@ def test_a_model_is_trained_used_and_deleted(page: Any, server: str, tiny: list[
     page.locator("#delete:not([disabled])").click()
     page.locator("#sure").click()
     until(lambda: page.locator("#cards button", has_text="mine").count() == 0)
-    assert "mine" not in {one["request"]["model"] for one in jobs(server, "forward")}
+    assert "mine" not in httpx.get(f"{server}/api/v1/facts").json()["worker"]["models"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -62,7 +62,7 @@ def build(jobs: Jobs, created: Create, tabs: gr.Tabs) -> Callable[[str | None], 
 
     @in_words
     async def pick(before: list[dict[str, str]], event: gr.EventData) -> Any:
-        one = {name: str(event[name]) for name in ("caption", "picture", "decoded")}
+        one = {name: str(getattr(event, name)) for name in ("caption", "picture", "decoded")}
         both = [*before[-1:], one]
         told = html.row(
             html.picture(both[-1][name], under)

@@ -60,7 +60,7 @@ def build(jobs: Jobs, model: gr.Dropdown) -> Create:
             with gr.Row(elem_id="seeds"):
                 seed = gr.Textbox(
                     label="Seed",
-                    placeholder="another each time",
+                    placeholder="any",
                     max_length=19,
                     min_width=140,
                     elem_id="seed",

@@ -74,7 +74,7 @@ def build(jobs: Jobs, created: Create, tab: gr.Tab) -> Callable[[], Any]:
             with gr.Row():
                 look = gr.Button("Look at the pictures", min_width=130, elem_id="inspect")
                 time = gr.Button("Forecast", min_width=90, elem_id="time")
-                train = gr.Button("Train", variant="primary", min_width=90, elem_id="train")
+                train = gr.Button("Train", variant="primary", min_width=90, elem_id="begin")
         with gr.Column(scale=3, min_width=300):
             forecast = html.box(value=NO_FORECAST, elem_id="forecast")
             report = html.box(value=NO_REPORT, elem_id="report")
