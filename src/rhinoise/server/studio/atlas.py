@@ -1,6 +1,6 @@
 """Atlas: the space of a model's training pictures; a point is looked at, reused, and walked between."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import gradio as gr
@@ -30,8 +30,8 @@ window.addEventListener('message', event => {
 """The atlas, a page of its own, tells which picture was chosen."""
 
 
-def build(jobs: Jobs, created: Create, tabs: gr.Tabs) -> Callable[[str | None], Any]:
-    """The tab's content; gives what shows a model's atlas, and the place where it is shown."""
+def build(jobs: Jobs, created: Create, tabs: gr.Tabs) -> None:
+    """The tab's content."""
     model = created.model
     with gr.Row(equal_height=False):
         points = gr.Slider(
@@ -97,7 +97,6 @@ def build(jobs: Jobs, created: Create, tabs: gr.Tabs) -> Callable[[str | None], 
         return next((_shown(job) for job in done if job.request["model"] == model), NOTHING)
 
     model.change(newest, model, shown, **own)
-    return newest
 
 
 def _shown(job: Job) -> str:

@@ -167,8 +167,8 @@ def build(jobs: Jobs, model: gr.Dropdown) -> Create:
 
     outputs = [stage, gallery, picked, current, draw, cancel, actions, walk]
     inputs = [model, *fields, start, strength]
-    run = {"fn": drawing, "inputs": inputs, "outputs": outputs, "show_progress": "hidden"}
-    own = {"api_visibility": "private"}
+    run: dict[str, Any] = {"fn": drawing, "inputs": inputs, "outputs": outputs, "show_progress": "hidden"}
+    own: dict[str, Any] = {"api_visibility": "private"}
     gr.on([draw.click, prompt.submit], **run, **own)
 
     @in_words
@@ -245,7 +245,7 @@ def build(jobs: Jobs, model: gr.Dropdown) -> Create:
     @in_words
     async def generate(prompt: str, seed: int = 0, count: int = 1, model: str = "") -> list[str]:
         """Draw pictures; the addresses of what was made."""
-        ask = GenerateAsk(prompt=prompt, seed=int(seed), count=int(count), model=model)
+        ask = GenerateAsk(prompt=prompt, seed=int(seed), count=int(count), steps=None, model=model)
         job = jobs.submit(ask, source=SOURCE)
         return [one.address for one in pictures.of(jobs, await done(jobs, job.id))]
 
@@ -257,7 +257,8 @@ def build(jobs: Jobs, model: gr.Dropdown) -> Create:
 
 def own_values(jobs: Jobs, model: str | None) -> list[Any]:
     """What `Create.own` becomes for a model: its own steps, guidance and sampler, and its size in words."""
-    record = (jobs.facts or {}).get("models", {}).get(model)
+    facts = jobs.facts or {}
+    record = facts.get("models", {}).get(model)
     if record is None or "error" in record:
         said = html.empty(
             "Its size is known when the models are loaded." if record is None else record["error"]
@@ -266,8 +267,7 @@ def own_values(jobs: Jobs, model: str | None) -> list[Any]:
     own = record["sampling"]
     side = f'<p class="note">Pictures of this model are {record["size"]} × {record["size"]} pixels.</p>'
     samplers = [
-        (f"{name}: {about}" if about else name, name)
-        for name, about in jobs.facts["names"]["samplers"].items()
+        (f"{name}: {about}" if about else name, name) for name, about in facts["names"]["samplers"].items()
     ]
     return [
         gr.Slider(value=own["steps"], interactive=True),

@@ -39,8 +39,8 @@ WORDS = {
 }
 
 
-def build(jobs: Jobs, created: Create, tab: gr.Tab) -> Callable[[], Any]:
-    """The tab's content; gives what shows the newest training."""
+def build(jobs: Jobs, created: Create, tab: gr.Tab) -> None:
+    """The tab's content."""
     folders = [folder.name for folder in jobs.config.pictures]
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=300):
@@ -178,7 +178,6 @@ def build(jobs: Jobs, created: Create, tab: gr.Tab) -> Callable[[], Any]:
     pause.click(pressed(jobs.pause), which, seen, **own)
     resume.click(pressed(jobs.resume), which, seen, **own)
     stop.click(pressed(jobs.cancel), which, seen, **own)
-    return shown
 
 
 def _lines(text: str | None) -> tuple[str, ...]:
