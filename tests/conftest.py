@@ -1,6 +1,7 @@
 """What tests of several parts share: one tiny model, trained by the command line, and a browser."""
 
 import csv
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,10 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 from PIL import Image, ImageDraw
 from typer.testing import CliRunner
+
+# With a process for every core (see addopts), more threads than one would wait for each other; and sums
+# come out the same on any number of cores. Said before torch is imported, to what tests start too.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 # A slow machine is no fault of the code's.
 hypothesis_settings.register_profile("patient", deadline=None)

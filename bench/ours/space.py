@@ -26,7 +26,7 @@ from rhinoise.evaluation.distribution import kernel_distance
 from rhinoise.evaluation.spaces import embedded, open_space
 from rhinoise.nets.autoencoder import IdentityConfig
 from rhinoise.nets.uvit import UViTConfig
-from rhinoise.pipeline.latent_diffusion import LatentDiffusion, batches
+from rhinoise.pipeline.latent_diffusion import BATCH, LatentDiffusion
 from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.recipes import RECIPES
 from rhinoise.recipes.recipe import Recipe
@@ -136,14 +136,17 @@ def learn(space: str, seconds: float, samples: int) -> dict[str, float]:
     assert isinstance(network, torch.nn.Module)
     model = LatentDiffusion.of(bundle(recipe, autoencoder, network, texts))
     asked = np.linspace(0, len(half) - 1, samples).astype(int)
-    whole = GenerateRequest(prompt="", count=samples, steps=STEPS, guidance=1.0)
-    drawn = [_drawn(model, part, [captions.rows[row] for row in asked]) for part in batches(whole)]
+    requests = [
+        GenerateRequest(prompt=captions.rows[row], first=index, steps=STEPS, guidance=1.0)
+        for index, row in enumerate(asked)
+    ]
+    drawn = [_drawn(model, requests[start : start + BATCH]) for start in range(0, samples, BATCH)]
     facts = {"pictures": training.step * training.batches.size, "seconds": taken}
     return facts | judge(torch.cat(drawn))
 
 
-def _drawn(model: LatentDiffusion, part: GenerateRequest, prompts: list[str]) -> torch.Tensor:
-    *_, last = model.steps(part, prompts[part.first : part.first + part.count])
+def _drawn(model: LatentDiffusion, requests: list[GenerateRequest]) -> torch.Tensor:
+    *_, last = model.steps(*requests)
     return model.decode(last.x).cpu()
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.child import ROOT, Child
+from bench.child import ROOT, Child, ChildError
 from bench.environment import peers_python
 from bench.machine import versions
 from bench.quality import report
@@ -58,9 +58,19 @@ def main(arguments: Sequence[str]) -> None:
         report.write(options.work, every, pictures, settings, ROOT)
         for job in every:
             if job.name not in done:
-                write_json(results / f"{job.name}.json", run(job, options, pictures, judge))
+                write_json(results / f"{job.name}.json", record(job, options, pictures, judge))
                 _clear(job, options.work)
                 report.write(options.work, every, pictures, settings, ROOT)
+
+
+def record(job: Job, options: argparse.Namespace, pictures: Pictures, judge: Judge) -> dict[str, Any]:
+    """What came of a job; a training that is refused, as where a budget is too short, is a result too."""
+    try:
+        return run(job, options, pictures, judge)
+    except ChildError as error:
+        why = str(error).strip().splitlines()[-1]
+        _say(f"{job.name}: refused, {why}")
+        return {"who": job.who, "seed": job.seed, "budget": job.budget, "refused": why}
 
 
 def run(job: Job, options: argparse.Namespace, pictures: Pictures, judge: Judge) -> dict[str, Any]:

@@ -108,10 +108,13 @@ class Ours:
 
         if self.drawing != weights:
             self.drawing, self.drawer = weights, self.model(weights)
-        request = GenerateRequest(prompt="", first=first, count=len(captions), steps=STEPS)
+        requests = [
+            GenerateRequest(prompt=caption, first=index, steps=STEPS)
+            for index, caption in enumerate(captions, start=first)
+        ]
 
         def pictures() -> Any:
-            *_, last = self.drawer.steps(request, captions)
+            *_, last = self.drawer.steps(*requests)
             return to_uint8(self.drawer.decode(last.x).numpy())
 
         draw_chunk(Path(out), first, pictures)

@@ -66,8 +66,9 @@ Records = Sequence[dict[str, Any]]
 
 def write(work: Path, every: Sequence[Job], pictures: Pictures, settings: dict[str, Any], root: Path) -> None:
     """Everything, from the results that there are."""
-    records = [read_json(file) for file in sorted((work / "results").glob("*.json"))]
-    records.sort(key=lambda job: (list(CONTESTANTS).index(job["who"]), job["budget"], job["seed"]))
+    looked = [read_json(file) for file in sorted((work / "results").glob("*.json"))]
+    looked.sort(key=lambda job: (list(CONTESTANTS).index(job["who"]), job["budget"], job["seed"]))
+    records = [job for job in looked if "refused" not in job]
     todo = [job.name for job in every if not (work / "results" / f"{job.name}.json").is_file()]
     known = {
         "settings": settings,
@@ -75,6 +76,7 @@ def write(work: Path, every: Sequence[Job], pictures: Pictures, settings: dict[s
         "versions": versions(),
         "controls": read_json(work / "controls.json"),
         "jobs": records,
+        "refused": [job for job in looked if "refused" in job],
         "to_do": todo,
     }
     write_json(root / "bench" / "quality.json", known)
@@ -146,7 +148,11 @@ def _table(known: dict[str, Any]) -> str:
             seen = mean(record["images"] for record in same)
             rows.append([who, f"{budget:g}", f"{spent:.1f}", f"{seen:,.0f}", weights, *cells])
     head = ["who", "budget", "minutes", "pictures seen", "weights", *(each.heading for each in MEASURES)]
-    return "## What was measured (a / b: seed after seed)\n\n" + _rows(head, rows)
+    refused = [
+        f"Refused: {job['who']}, {job['budget']:g} minutes, seed {job['seed']}: {job['refused']}."
+        for job in known["refused"]
+    ]
+    return "\n\n".join(["## What was measured (a / b: seed after seed)", _rows(head, rows), *refused])
 
 
 def _needed(known: dict[str, Any]) -> str:

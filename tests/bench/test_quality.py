@@ -254,7 +254,8 @@ def known(*records: dict[str, Any], todo: list[str]) -> dict[str, Any]:
         "machine": {"cpu": "a processor", "cores": 2},
         "versions": {"torch": "2", "peers": {"diffusers": "0"}},
         "controls": {"real": {"kid": 0.0, "kid_error": 1.0, "frechet": 100.0}},
-        "jobs": list(records),
+        "jobs": [one for one in records if "refused" not in one],
+        "refused": [one for one in records if "refused" in one],
         "to_do": todo,
     }
 
@@ -286,6 +287,13 @@ def test_the_best_peer_is_the_one_that_needs_the_fewest_minutes():
     assert row == "| 3 | KID x 1000 | 100 | diffusers-text | 12.0 | 4.0 x |"
     row = next(line for line in lines if line.startswith("| 3 | held-out top-5"))
     assert row == "| 3 | held-out top-5 | 20.0% | none | > 12.0 | > 4.0 x |"
+
+
+def test_a_training_that_was_refused_is_told_and_compared_with_nobody():
+    refused = {"who": OURS, "seed": 0, "budget": 3.0, "refused": "PlanError: 23 seconds are left"}
+    told = report.markdown(known(refused, record("lucidrains", 3.0, 400.0, None), todo=[]), PICTURES)
+    assert "Refused: rhinoise, 3 minutes, seed 0: PlanError: 23 seconds are left." in told
+    assert "| rhinoise |" not in told
 
 
 def test_figures_hold_what_was_measured():

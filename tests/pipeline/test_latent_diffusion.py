@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from rhinoise.core.errors import ConfigError
 from rhinoise.core.random import INITIAL, noise
 from rhinoise.diffusion.samplers import SAMPLERS
 from rhinoise.pipeline import latent_diffusion
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion, batches
-from rhinoise.pipeline.request import GenerateRequest
+from rhinoise.pipeline.request import GenerateRequest, alike
 
 ASKED = GenerateRequest(prompt="a rhinoceros", seed=5)
 LEVEL = 2 / 255
@@ -58,6 +59,62 @@ def test_a_prompt_each_draws_what_they_draw_alone(model):
     for index, prompt in enumerate(prompts):
         alone = model.generate(replace(ASKED, prompt=prompt, first=index))
         torch.testing.assert_close(together[index : index + 1], alone, atol=LEVEL, rtol=0)
+
+
+def several(picture, mask, given):
+    """Three requests that differ in all in which they may; `given` says what they start from."""
+    others = {"image": {"image": -picture, "strength": 0.7}, "mask": {"image": -picture, "mask": 1 - mask}}
+    own = {"image": {"image": picture, "strength": 0.7}, "mask": {"image": picture, "mask": mask}}
+    return [
+        replace(ASKED, count=2, first=3, **own.get(given, {})),
+        replace(ASKED, prompt="a hippopotamus", negative="grey", seed=8, **others.get(given, {})),
+        replace(ASKED, negative="a hippopotamus", count=3, **own.get(given, {})),
+    ]
+
+
+@pytest.mark.parametrize("given", ["nothing", "image", "mask"])
+@pytest.mark.parametrize("sampler", ["dpmpp_2m_sde", "unipc"])
+def test_requests_drawn_together_draw_what_each_draws_alone(model, picture, mask, given, sampler):
+    requests = [replace(one, sampler=sampler) for one in several(picture, mask, given)]
+    *_, last = model.steps(*requests)
+    parts = last.x.split([one.count for one in requests])
+    together = [model.finish(one, part) for one, part in zip(requests, parts, strict=True)]
+    alone = [model.generate(one) for one in requests]
+    for ours, its in zip(together, alone, strict=True):
+        torch.testing.assert_close(ours, its, atol=LEVEL, rtol=0)
+    # Each of them is another picture, so that none was taken for another.
+    pictures = torch.cat(alone)
+    for row in range(1, len(pictures)):
+        assert (pictures[:row] - pictures[row]).abs().amax(dim=(1, 2, 3)).min() > 2 * LEVEL
+
+
+def test_a_request_of_two_pictures_is_two_requests_of_one(model):
+    """The same batch, bit for bit, however it is asked for."""
+    *_, whole = model.steps(replace(ASKED, count=2))
+    *_, apart = model.steps(ASKED, replace(ASKED, first=1))
+    assert torch.equal(whole.x, apart.x)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"steps": 3}, "differ in steps "),
+        ({"guidance": 1.0, "sampler": "heun"}, "differ in guidance, sampler "),
+        ({"image": torch.zeros(1, 3, 16, 16)}, "differ in image "),
+        ({"paste": True, "guidance_interval": (0.1, 0.9)}, "differ in guidance_interval, paste "),
+    ],
+    ids=str,
+)
+def test_requests_that_are_drawn_differently_are_no_batch(model, changed, says):
+    other = replace(ASKED, **changed)
+    assert alike(ASKED) != alike(other)
+    with pytest.raises(ConfigError, match=says):
+        next(model.steps(ASKED, other))
+
+
+def test_what_may_differ_leaves_requests_alike(picture, mask):
+    for given in ("nothing", "image", "mask"):
+        assert len({alike(one) for one in several(picture, mask, given)}) == 1
 
 
 def test_seeds_and_prompts_matter_and_nothing_else_does(model):

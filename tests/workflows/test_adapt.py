@@ -13,6 +13,7 @@ import torch
 from rhinoise.core.errors import RunFolderError
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.recipes import Recipe
+from rhinoise.storage.index import FACTS
 from rhinoise.storage.run_folder import RunFolder
 from rhinoise.workflows.choose import choose
 from rhinoise.workflows.events import Event, Said, Wrote
@@ -93,7 +94,11 @@ def steps_again(base: Path, pictures: Path, run: RunFolder, method: str) -> list
 def test_left_early_it_goes_on_exactly(
     trained: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The random factors, both stages, and which of them is kept."""
+    """The random factors, both stages, and which of them is kept.
+
+    All weights to the bit. What is measured of them may be off by rounding: after a start from a checkpoint
+    the same numbers lie elsewhere in memory, and not every processor adds them up in the same order then.
+    """
 
     def training(name: str):
         monkeypatch.setenv("RHINOISE_CACHE", str(tmp_path / f"{name} cache"))
@@ -108,13 +113,17 @@ def test_left_early_it_goes_on_exactly(
         with contextlib.closing(training("left")) as events:
             left += len(list(itertools.islice(events, stop))) == stop
     assert left >= 2
-    model = {
-        file.relative_to(tmp_path / "calm"): file.read_bytes()
+    names = [
+        file.relative_to(tmp_path / "calm")
         for file in (tmp_path / "calm" / "model").rglob("*")
-        if file.is_file()
-    }
-    assert model == {name: (tmp_path / "left" / name).read_bytes() for name in model}
-    assert RunFolder(tmp_path / "left").plan()["adapted"] == RunFolder(tmp_path / "calm").plan()["adapted"]
+        if file.is_file() and file.name != FACTS
+    ]
+    calm, late = ({name: (tmp_path / run / name).read_bytes() for name in names} for run in ("calm", "left"))
+    assert calm == late
+    measured, again = (RunFolder(tmp_path / run).plan()["adapted"] for run in ("calm", "left"))
+    assert measured["kept"] == again["kept"]
+    for stage in ("before", *STAGES):
+        assert measured[stage] == again[stage] | {"loss": pytest.approx(again[stage]["loss"], rel=1e-6)}
 
 
 def test_a_run_is_tied_to_the_model_it_started_from(trained: Path, pictures: Path, tmp_path: Path) -> None:

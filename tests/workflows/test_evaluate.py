@@ -16,7 +16,6 @@ from rhinoise.core.errors import ConfigError, UnknownNameError
 from rhinoise.evaluation.spaces import SPACES
 from rhinoise.nets.features import RandomConv
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
-from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.workflows import evaluate as module
 from rhinoise.workflows.evaluate import choose, evaluate
 from rhinoise.workflows.events import Event, Said
@@ -158,18 +157,6 @@ def test_scores_of_another_model_do_not_stay(run: Path) -> None:
     (run / "scores.json").write_text(json.dumps({"model_hash": "another's", "one": 1}))
     opened.keep({"two": 2})
     assert "one" not in json.loads((run / "scores.json").read_text())
-
-
-def test_many_captions_in_one_batch_draw_what_each_draws_alone(trained: Path) -> None:
-    model = LatentDiffusion.load(trained, precision="fp32")
-    captions = ["a red circle", "a blue bar", "something else"]
-    *_, last = model.steps(GenerateRequest(prompt="", seed=3, first=5, count=3), captions)
-    together = model.decode(last.x)
-    alone = [
-        model.generate(GenerateRequest(prompt=caption, seed=3, first=5 + i))
-        for i, caption in enumerate(captions)
-    ]
-    torch.testing.assert_close(together, torch.cat(alone), atol=1e-3, rtol=0)
 
 
 def test_the_feature_space_is_opened_once(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

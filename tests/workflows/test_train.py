@@ -131,8 +131,8 @@ def in_minutes(recipe: Recipe) -> Recipe:
     """Seconds, of which a busy machine finds enough for every stage, with a long training's checkpoints."""
     fit = replace(recipe.fit_denoiser, checkpoint_seconds=1e9)
     fits = dict.fromkeys(("fit_autoencoder", "fit_text", "fit_denoiser"), fit)
-    shares = Shares(autoencoder=0.3, text=0.3, denoiser=0.4)
-    return replace(recipe, images=None, minutes=0.2, shares=shares, **fits)
+    shares = Shares(autoencoder=0.2, text=0.2, denoiser=0.6)
+    return replace(recipe, images=None, minutes=0.3, shares=shares, **fits)
 
 
 def test_minutes_become_steps_once_and_for_all(pictures: Path, tmp_path: Path, lean: Recipe) -> None:

@@ -1,6 +1,7 @@
 """Samplers: from noise to a clean latent, level by level. Each is a generator of where it stands.
 
-ddim           first order; eta = 1 is DDPM, on a flow schedule it is Euler    Song et al. 2021
+ddim           first order; on a flow schedule it is Euler                     Song et al. 2021
+ddpm           the same with fresh noise in every step: ancestral              Ho et al. 2020
 heun           second order, two network passes a step                         Karras et al. 2022, algorithm 1
 dpmpp_2m       second order, one pass a step                                   Lu et al. 2022, algorithm 2
 dpmpp_2m_sde   the same with fresh noise in every step                         Lu et al. 2022
@@ -174,6 +175,7 @@ def unipc(
 
 SAMPLERS: dict[str, Sampler] = {
     "ddim": ddim,
+    "ddpm": partial(ddim, eta=1.0),
     "heun": heun,
     "dpmpp_2m": dpmpp_2m,
     "dpmpp_2m_sde": partial(dpmpp_2m, eta=1.0),

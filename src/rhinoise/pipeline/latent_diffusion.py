@@ -25,10 +25,11 @@ from rhinoise.diffusion.timesteps import levels
 from rhinoise.nets.autoencoder import CentredAutoencoder
 from rhinoise.nets.text import FrozenTextEncoder, TextEncoder
 from rhinoise.pipeline.denoiser import Denoiser
-from rhinoise.pipeline.request import GenerateRequest, SamplingConfig
+from rhinoise.pipeline.request import GenerateRequest, SamplingConfig, refuse_unlike
 from rhinoise.storage import bundle
 from rhinoise.storage.bundle import Bundle
 from rhinoise.storage.bundled import model_folder
+from rhinoise.storage.run_folder import model_in
 
 BATCH = 16
 """Pictures drawn at a time."""
@@ -90,9 +91,7 @@ class LatentDiffusion:
 
         ModelFolderError says what is wrong.
         """
-        folder = model_folder(folder)
-        inside = folder / "model"
-        return cls.of(bundle.load(inside if inside.is_dir() else folder), precision=precision)
+        return cls.of(bundle.load(model_in(model_folder(folder))), precision=precision)
 
     def save(self, folder: Path) -> None:
         """Write a model folder."""
@@ -133,38 +132,41 @@ class LatentDiffusion:
         visited = levels(self.schedule, steps, spacing=spacing, start=request.strength)
         return [level.to(self.device) for level in visited]
 
-    def noise(self, request: GenerateRequest) -> Latents:
+    def noise(self, *requests: GenerateRequest) -> Latents:
         """What drawing starts from where there is no picture to start from."""
-        return self.schedule(torch.ones(1)).to(self.device).std * self._fresh(request)(INITIAL)
+        return self.schedule(torch.ones(1)).to(self.device).std * self._fresh(requests)(INITIAL)
 
     @torch.no_grad()
     def steps(
         self,
-        request: GenerateRequest,
-        prompts: Sequence[str] = (),
-        *,
+        *requests: GenerateRequest,
         around: Callable[[Denoise], Denoise] = lambda denoise: denoise,
         around_both: Callable[[DenoiseBoth], DenoiseBoth] = lambda both: both,
     ) -> Iterator[Step]:
-        """Draw the request's pictures as one batch, a Step after each step of the sampler.
+        """Draw the pictures of all requests as one batch, a Step after each step of the sampler.
 
         Args:
-            request: what to draw.
-            prompts: one per picture; they take the place of the request's own.
+            requests: what to draw, in the order of the batch; `alike` is the same for all.
             around: wraps what the sampler runs: who watches, or changes, each prediction.
             around_both: the same for the two predictions that guidance compares.
+
+        Raises:
+            ConfigError: the requests are not alike.
         """
-        noise = self._fresh(request)
-        visited = self.levels(request)
-        denoise = self._denoise(request, prompts or [request.prompt] * request.count, around_both)
-        if request.image is None:
-            x = self.noise(request)
+        refuse_unlike(requests)
+        first = requests[0]
+        noise = self._fresh(requests)
+        visited = self.levels(first)
+        denoise = self._denoise(requests, around_both)
+        if first.image is None:
+            x = self.noise(*requests)
         else:
-            original = self.encode(request.image).expand(request.count, -1, -1, -1)
+            original = _each(requests, lambda one: self.encode(cast(Tensor, one.image)))
             x = visited[0].add_noise(original, noise(INITIAL))
-            if request.mask is not None:
-                denoise = inpainted(denoise, original, self._latent_mask(request.mask))
-        sampler = SAMPLERS[request.sampler or self.sampling.sampler]
+            if first.mask is not None:
+                mask = _each(requests, lambda one: self._latent_mask(cast(Tensor, one.mask)))
+                denoise = inpainted(denoise, original, mask)
+        sampler = SAMPLERS[first.sampler or self.sampling.sampler]
         yield from sampler(around(denoise), x, visited, noise=noise)
 
     def generate(self, request: GenerateRequest) -> Images:
@@ -173,9 +175,9 @@ class LatentDiffusion:
 
     def illustrate(self, prompts: Sequence[str], *, seed: int = 0) -> Iterator[Images]:
         """One picture per prompt, in the model's own way => batches of them; picture i has index i."""
-        whole = GenerateRequest(prompt="", seed=seed, count=len(prompts))
-        for part in batches(whole):
-            yield self.finish(part, self._last(part, prompts[part.first : part.first + part.count]))
+        asked = [GenerateRequest(prompt=prompt, seed=seed, first=i) for i, prompt in enumerate(prompts)]
+        for start in range(0, len(asked), BATCH):
+            yield self.decode(self._last(*asked[start : start + BATCH]))
 
     def finish(self, request: GenerateRequest, latents: Latents) -> Images:
         """A sampler's last latents => pictures; outside a mask the original stays."""
@@ -185,27 +187,34 @@ class LatentDiffusion:
         original = request.image if request.paste else self.decode(self.encode(request.image))
         return torch.lerp(original.to(images), images, request.mask.to(images))
 
-    def _fresh(self, request: GenerateRequest) -> NoiseSource:
+    def _fresh(self, requests: Sequence[GenerateRequest]) -> NoiseSource:
         """Noise for every step, each picture its own."""
-        images = range(request.first, request.first + request.count)
-        return noise_source(request.seed, images, self.latent_shape(self.size), self.device)
+        shape = self.latent_shape(self.size)
+        sources = [
+            noise_source(one.seed, range(one.first, one.first + one.count), shape, self.device)
+            for one in requests
+        ]
+        return lambda step: torch.cat([source(step) for source in sources])
 
-    def _last(self, request: GenerateRequest, prompts: Sequence[str] = ()) -> Latents:
-        *_, last = self.steps(request, prompts)
+    def _last(self, *requests: GenerateRequest) -> Latents:
+        *_, last = self.steps(*requests)
         return last.x
 
     def _denoise(
         self,
-        request: GenerateRequest,
-        prompts: Sequence[str],
+        requests: Sequence[GenerateRequest],
         around_both: Callable[[DenoiseBoth], DenoiseBoth],
     ) -> Denoise:
-        """The Denoise of one prompt per picture, the request's negative prompt and its guidance."""
-        different = list(dict.fromkeys(prompts))
-        *each, negative = self.embed([*different, request.negative]).split()
-        told = TextEmbedding.cat([each[different.index(prompt)] for prompt in prompts])
-        free = negative.repeat(len(prompts))
+        """The Denoise of each request's prompt and negative prompt, and of the guidance that all share."""
+        prompts = list(dict.fromkeys(one.prompt for one in requests))
+        negatives = list(dict.fromkeys(one.negative for one in requests))
+        each = self.embed([*prompts, *negatives]).split()
+        told = TextEmbedding.cat([each[prompts.index(one.prompt)].repeat(one.count) for one in requests])
+        free = TextEmbedding.cat(
+            [each[len(prompts) + negatives.index(one.negative)].repeat(one.count) for one in requests]
+        )
         both_texts = TextEmbedding.cat([told, free])
+        first = requests[0]
 
         def both(x: Latents, level: NoiseLevel) -> tuple[Latents, Latents]:
             captioned, uncaptioned = self.denoiser(torch.cat([x, x]), level, both_texts).chunk(2)
@@ -214,14 +223,19 @@ class LatentDiffusion:
         return guided(
             around_both(both),
             self.denoiser.told(told),
-            scale=self.sampling.guidance if request.guidance is None else request.guidance,
-            interval=request.guidance_interval,
-            rescale=request.guidance_rescale,
+            scale=self.sampling.guidance if first.guidance is None else first.guidance,
+            interval=first.guidance_interval,
+            rescale=first.guidance_rescale,
         )
 
     def _latent_mask(self, mask: Tensor) -> Tensor:
         """A pixel mask at the latents' size: a latent is drawn anew when any of its pixels is."""
         return F.max_pool2d(mask.to(self.device), self.autoencoder.factor)
+
+
+def _each(requests: Sequence[GenerateRequest], made: Callable[[GenerateRequest], Tensor]) -> Tensor:
+    """What is made of each request, once for each of its pictures."""
+    return torch.cat([made(one).expand(one.count, -1, -1, -1) for one in requests])
 
 
 def batches(request: GenerateRequest) -> Iterator[GenerateRequest]:

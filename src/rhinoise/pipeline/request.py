@@ -1,6 +1,8 @@
 """What a person can ask for: one frozen record, filled in by every interface."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
@@ -12,6 +14,8 @@ from rhinoise.diffusion.timesteps import SPACINGS
 
 MAX_STEPS = 1000
 MAX_COUNT = 4096
+OWN = ("prompt", "negative", "seed", "first", "count")
+"""The fields in which requests that are drawn as one batch may differ."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +78,31 @@ class GenerateRequest:
             )
         if self.strength < 1 and self.image is None:
             raise ConfigError("strength says how far a picture is changed: give the picture too (--image)")
+
+
+def alike(request: Any, own: Collection[str] = OWN) -> tuple[tuple[str, Any], ...]:
+    """What requests that are drawn as one batch have in common, by field: a key to group them by.
+
+    That is every field but their `own`; of `image` and `mask`, whether there is one. `request` is a
+    GenerateRequest, or a record of more fields that becomes some.
+    """
+    settings = {
+        field.name: getattr(request, field.name) for field in fields(request) if field.name not in own
+    }
+    given = {name: settings[name] is not None for name in ("image", "mask")}
+    return tuple((settings | given).items())
+
+
+def refuse_unlike(requests: Sequence[Any], own: Collection[str] = OWN) -> None:
+    """ConfigError where requests differ in what they should have in common."""
+    first, *others = (alike(request, own) for request in requests)
+    for other in others:
+        different = [name for (name, one), (_, its) in zip(first, other, strict=True) if one != its]
+        if different:
+            raise ConfigError(
+                f"requests that differ in {', '.join(different)} cannot be drawn as one batch: draw them one "
+                "after the other"
+            )
 
 
 def _check(sampler: str | None, spacing: str | None, steps: int | None, guidance: float | None) -> None:

@@ -23,10 +23,14 @@ File = Annotated[
 ]
 
 
-class Ask(BaseModel):
-    """What all have in common."""
+class Strict(BaseModel):
+    """Nothing but what it has fields for, and no numbers that JSON does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Ask(Strict):
+    """What all have in common that are asked of a model."""
 
     model: Name = Field(default="", description="A model's name; empty: the server's first.")
 
@@ -116,8 +120,8 @@ class AtlasAsk(Ask):
     """The latent space of the training pictures, as a page and as numbers."""
 
     kind: Literal["atlas"] = "atlas"
-    pictures: int = Field(default=5000, ge=1)
-    features: int = Field(default=500, ge=1)
+    pictures: int = Field(default=5000, ge=1, le=100_000)
+    features: int = Field(default=500, ge=1, le=10_000)
     method: Name = "pca"
     words: tuple[Name, ...] = ()
 
@@ -129,10 +133,8 @@ class LevelsAsk(Ask):
     pictures: int = Field(default=64, ge=2, le=4096)
 
 
-class InspectAsk(BaseModel):
+class InspectAsk(Strict):
     """What a training would find in a source of pictures."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["inspect"] = "inspect"
     source: Name = Field(description="A data set, the name of a folder of the server's, or `folder:ID`.")
@@ -140,10 +142,8 @@ class InspectAsk(BaseModel):
     captions: Name = "auto"
 
 
-class ForecastAsk(BaseModel):
+class ForecastAsk(Strict):
     """What a training would be like: how long its steps take, and how much memory."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["forecast"] = "forecast"
     source: Name = Field(description="A data set, the name of a folder of the server's, or `folder:ID`.")
@@ -152,10 +152,8 @@ class ForecastAsk(BaseModel):
     settings: tuple[Text, ...] = Field(default=(), description="Any settings of the recipe: `a.b=c`.")
 
 
-class TrainAsk(BaseModel):
+class TrainAsk(Strict):
     """A model from pictures."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["train"] = "train"
     name: str = Field(pattern=r"^[\w][\w.-]{0,63}$", description="What the model will be called.")
@@ -164,7 +162,7 @@ class TrainAsk(BaseModel):
     recipe: Name | None = None
     size: int | None = Field(default=None, ge=8, le=1024)
     minutes: float | None = Field(default=None, gt=0, le=100_000)
-    images: int | None = Field(default=None, ge=1)
+    images: int | None = Field(default=None, ge=1, le=10**12)
     captions: Name | None = None
     seed: Seed | None = None
     settings: tuple[Text, ...] = Field(default=(), description="Any settings of the recipe: `a.b=c`.")

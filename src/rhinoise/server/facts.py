@@ -27,7 +27,7 @@ def _model(place: str) -> dict[str, Any]:
     try:
         run = RunFolder(find_model(place))
         found = describe(run.model if run.model.is_dir() else run.root)
-    except RhinoiseError as error:
+    except (RhinoiseError, OSError) as error:  # OSError: it was deleted meanwhile
         return {"error": str(error)}
     sampling = own_sampling(found.facts)
     return {

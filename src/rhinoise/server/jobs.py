@@ -5,30 +5,40 @@ drawings at every step. Drawings of one shape that wait together go as one batch
 """
 
 import asyncio
-import contextlib
+import logging
 import secrets
-import shutil
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from rhinoise.core.errors import RhinoiseError
+from rhinoise.core.errors import ConfigError, PictureError, RhinoiseError, RunFolderError
+from rhinoise.core.files import locked, replacing
+from rhinoise.server import keeping
 from rhinoise.server.asks import KINDS, AnyAsk, shape
 from rhinoise.server.link import WorkerLink
+from rhinoise.server.live import Live, Told
+from rhinoise.server.pictures import checked
 from rhinoise.server.registry import Registry
-from rhinoise.server.settings import ServeConfig
+from rhinoise.server.settings import Limits, ServeConfig
 from rhinoise.server.store import ENDED, OPEN, Job, Store
+
+log = logging.getLogger(__name__)
 
 BATCH = 16
 """Pictures that are drawn at a time, as `pipeline.latent_diffusion.BATCH`."""
-ATTEMPTS = 3
-"""How often a job is begun: one that takes the worker down each time is given up."""
+MOST_LOSSES = 3
+"""A job that takes the worker down so often is given up."""
 STOP_SECONDS = 30.0
 """What a job has to stop in when it is told to; then the worker is ended."""
-
-Told = dict[str, Any]
+LONG_STOP_SECONDS = 300.0
+"""The same for a training: its steps may be long, and it saves."""
+REMEMBERED = 16
+"""Ended jobs whose events are still told, with their previews; of older ones the end alone."""
+WATCH_SECONDS, FORGET_SECONDS = 1.0, 60.0
+"""How often is looked for what takes too long, and for what is old."""
 
 
 class QueueFullError(RhinoiseError):
@@ -43,53 +53,60 @@ class NotNowError(RhinoiseError):
     """What cannot be done to a job in its state."""
 
 
-@dataclass
-class Live:
-    """What is known of a job that has not ended, or did while this server ran; gone with it."""
-
-    events: list[Told] = field(default_factory=list)
-    """Everything that was told of it; an event's number is its place."""
-    listeners: set[asyncio.Event] = field(default_factory=set)
-    """Set when something was told."""
-    began: float = 0.0
-    """When it was handed to the worker, on the monotonic clock."""
-    stopping: Told | None = None
-    """What it becomes when it has stopped, as it was told to."""
-    told_to: float = 0.0
-    """When that was."""
-
-
 class Jobs:
-    """The queue of one server."""
+    """The queue of one server, which has its data folder to itself; ConfigError where another one has it."""
 
     def __init__(self, config: ServeConfig) -> None:
         self.config = config
         for folder in (config.jobs, config.uploads, config.runs):
             folder.mkdir(parents=True, exist_ok=True)
+        self.held = ExitStack()
+        try:
+            self.held.enter_context(locked(config.data))
+        except RunFolderError:
+            raise ConfigError(
+                f"another server is at work on {config.data}: end it, or choose another --data"
+            ) from None
         self.store = Store(config.data / "jobs.sqlite")
+        keeping.sweep(config, self.store)
         self.registry = Registry(config)
         self.facts: Mapping[str, Any] | None = None
         """What the worker knows (`facts.facts`); None until it has said so."""
         self.ready = asyncio.Event()
         self.live: dict[str, Live] = {}
+        self.remembered: deque[str] = deque()
+        """Jobs that have ended, of which the events are kept."""
+        self.watchers: list[Callable[[Job], None]] = []
+        """Called with every job that has changed its state."""
         self.drawing: set[str] = set()
         self.training: str | None = None
-        self.worker = WorkerLink(self._heard, self._lost)
-        self.tasks: list[asyncio.Task[None]] = []
+        self.worker = WorkerLink(config.data / "worker", self._heard, self._lost)
+        self.watching: asyncio.Task[None] | None = None
+        for job in self.store.select(OPEN):
+            self._told(job)
 
     # --- life
 
     async def start(self) -> None:
         """Start the worker; what waited before the server ended goes on."""
         self.worker.start()
-        self.tasks.append(asyncio.create_task(self._watch()))
+        self.watching = asyncio.create_task(self._watch())
+
+    def hang_up(self) -> None:
+        """Who listens to events is told no more: the server is ending, and would wait for them."""
+        self.ready.clear()
+        for live in self.live.values():
+            live.ended = True
+            live.wake()
 
     async def close(self) -> None:
         """End the worker; what was under way waits for the next start."""
-        for task in self.tasks:
-            task.cancel()
+        self.hang_up()
+        if self.watching is not None:
+            self.watching.cancel()
         await self.worker.close()
         self.store.close()
+        self.held.close()
 
     # --- for interfaces
 
@@ -104,13 +121,16 @@ class Jobs:
 
         Raises:
             QueueFullError: too many wait.
-            NotThereError: no such model, file or source.
+            NotThereError: no such file.
+            UnknownNameError: no such model or source.
+            ConfigError: more than the limits allow, or a name that is taken.
         """
         limits = self.config.limits
         if self.store.count(OPEN) >= limits.queue:
             raise QueueFullError(f"{limits.queue} jobs are waiting already: try again later")
         kind, id = ask.kind, secrets.token_hex(16)
         request = ask.model_dump(mode="json", exclude={"kind"})
+        _check(request, limits)
         if "model" in request:
             request["model"] = self.registry.model(request["model"])
         if request.get("seed", 0) is None:
@@ -118,18 +138,20 @@ class Jobs:
         if kind == "train":
             self.registry.check_free(request["name"], self.store.select(OPEN, ["train"]))
         self.registry.placed(request, Path())  # refuses what there is not
-        given = self._given(id)
-        for name in KINDS[kind].files:
-            data = files.get(name)
-            if data is None and request[name] is not None:
-                data = self.file(request[name]).read_bytes()
-            if data is not None:
-                given.mkdir(parents=True, exist_ok=True)
-                (given / name).write_bytes(data)
-                request[name] = name
-        job = self.store.add(id, kind, request, source)
-        self.live[id] = Live()
-        self._hand_out()
+        named = {name: request[name] for name in KINDS[kind].files if request[name] is not None}
+        given = {name: self._read(file) for name, file in named.items() if name not in files} | dict(files)
+        request |= {name: name for name in given}
+        try:
+            for name, data in given.items():
+                with replacing(self._given(id) / name) as temporary:
+                    temporary.parent.mkdir(parents=True, exist_ok=True)
+                    temporary.write_bytes(data)
+            job = self.store.add(id, kind, request, source)
+        except BaseException:
+            keeping.remove(self.config.jobs / id)
+            raise
+        self._told(job)
+        self._hand_out_soon()
         return job
 
     def get(self, id: str) -> Job:
@@ -138,6 +160,13 @@ class Jobs:
             return self.store.get(id)
         except KeyError:
             raise NotThereError(f"there is no job {id}") from None
+
+    def _read(self, name: str) -> bytes:
+        """The picture that `upload:ID` or `job:ID/NAME` means, checked."""
+        path, most = self.file(name), self.config.limits.upload_bytes
+        if path.stat().st_size > most:
+            raise PictureError(f"{name} has more than the {most:,} bytes that are taken")
+        return checked(path.read_bytes(), self.config.limits)
 
     def _given(self, id: str) -> Path:
         """The files that a job was given."""
@@ -168,10 +197,21 @@ class Jobs:
     def made(self, job: Job, name: str) -> Path:
         """A file that the job made, by its name; NotThereError where it made none of that name."""
         folder = self.folder(job).resolve()
-        path = (folder / name).resolve()
-        if not path.is_relative_to(folder) or not path.is_file():
-            raise NotThereError(f"the job {job.id} has made no file {name}")
-        return path
+        try:
+            path = (folder / name).resolve()
+            if path.is_relative_to(folder) and path.is_file():
+                return path
+        except (OSError, ValueError, RuntimeError):  # too long, a NUL, links in circles
+            pass
+        raise NotThereError(f"the job {job.id} has made no file of this name")
+
+    def files(self, job: Job) -> list[str]:
+        """What it has made, of a training without the state that it goes on from."""
+        folder = self.folder(job)
+        found = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+        hidden = [any(part.startswith(".") for part in path.parts) for path in found]
+        names = [path.as_posix() for path, is_hidden in zip(found, hidden, strict=True) if not is_hidden]
+        return [name for name in names if not name.startswith("state/") and name != "lock"]
 
     def cancel(self, id: str) -> Job:
         """End a job at its next step; what it has made stays."""
@@ -188,34 +228,22 @@ class Jobs:
         job = self.get(id)
         if not KINDS[job.kind].long or job.state not in ("paused", "cancelled", "failed"):
             raise NotNowError(f"the job {id} is {job.state}: there is nothing to resume")
-        job = self._becomes(id, "waiting", error=None, sort=None, ended=None, attempts=0)
-        self._hand_out()
-        return job
+        others = [other for other in self.store.select(OPEN, ["train"]) if other.id != id]
+        if any(other.request["name"] == job.request["name"] for other in others):
+            raise NotNowError(f"another training called {job.request['name']} is under way")
+        return self._becomes(id, "waiting", error=None, sort=None, ended=None, losses=0)
 
     async def events(self, id: str, after: int = 0) -> AsyncIterator[tuple[int, Told]]:
         """What is told of a job from event `after` on, numbered from 1, until it ends."""
-        job, at = self.get(id), after
-        live = self.live.get(id)
-        if live is None:  # it ended before this server began
-            yield at + 1, _state(job)
+        job, live = self.get(id), self.live.get(id)
+        if live is None:  # it ended long ago
+            yield after + 1, _state(job)
             return
-        news = asyncio.Event()
-        live.listeners.add(news)
-        try:
-            while True:
-                news.clear()
-                for told in live.events[at:]:
-                    at += 1
-                    yield at, told
-                if at == len(live.events):
-                    if self.get(id).has_ended:
-                        return
-                    await news.wait()
-        finally:
-            live.listeners.discard(news)
+        async for number, told in live.follow(after):
+            yield number, told
 
     async def finished(self, id: str) -> Job:
-        """The job, once it has ended; who waits and goes away does not end it."""
+        """The job, once it has ended, or the server is ending; who waits and goes away does not end it."""
         async for _ in self.events(id):
             pass
         return self.get(id)
@@ -229,9 +257,14 @@ class Jobs:
         if id not in self.drawing and id != self.training:
             return self._becomes(id, state, **values)
         live = self.live[id]
-        live.stopping, live.told_to = {"state": state, **values}, time.monotonic()
-        self.worker.tell({"do": "stop", "id": id})
+        if live.stopping is None or live.stopping["state"] == "paused":  # what ends it is the last word
+            live.stopping, live.told_to = {"state": state, **values}, time.monotonic()
+            self.worker.tell({"do": "stop", "id": id})
         return job
+
+    def _hand_out_soon(self) -> None:
+        """After all that arrives in this turn of the loop: what comes together is drawn together."""
+        asyncio.get_running_loop().call_soon(self._hand_out)
 
     def _hand_out(self) -> None:
         """Give the worker what it has room for."""
@@ -253,14 +286,21 @@ class Jobs:
     def _run(self, batch: Sequence[Job]) -> None:
         jobs = []
         for job in batch:
-            live = self.live.setdefault(job.id, Live())
-            live.began, live.stopping = time.monotonic(), None
-            self._becomes(job.id, "running", started=time.time(), attempts=job.attempts + 1)
             out = self.folder(job)
-            out.mkdir(parents=True, exist_ok=True)
-            placed = self.registry.placed(job.request, self._given(job.id), KINDS[job.kind].files)
-            jobs.append({"id": job.id, "kind": job.kind, "request": placed, "out": str(out.absolute())})
-        self.worker.tell({"do": "run", "jobs": jobs})
+            try:
+                out.mkdir(parents=True, exist_ok=True)
+                placed = self.registry.placed(job.request, self._given(job.id), KINDS[job.kind].files)
+            except RhinoiseError as error:  # a model that is gone since it was asked for
+                self._becomes(job.id, "failed", error=str(error), sort=type(error).__name__)
+            except OSError as error:
+                self._becomes(job.id, "failed", error=f"it has no folder: {error.strerror}", sort=None)
+            else:
+                live = self.live[job.id]
+                live.began, live.stopping = time.monotonic(), None
+                self._becomes(job.id, "running", started=time.time())
+                jobs.append({"id": job.id, "kind": job.kind, "request": placed, "out": str(out.absolute())})
+        if jobs:
+            self.worker.tell({"do": "run", "jobs": jobs})
 
     def _heard(self, told: Told) -> None:
         """An event of the worker's."""
@@ -268,7 +308,7 @@ class Jobs:
             case "ready":
                 self.ready.set()
                 self.look_again()
-                self._hand_out()
+                self._hand_out_soon()
             case "facts":
                 self.facts = told["facts"]
             case "done":
@@ -278,79 +318,110 @@ class Jobs:
             case "stopped":
                 self._becomes(told["id"], **(self.live[told["id"]].stopping or {"state": "cancelled"}))
             case _:
-                self._tell(told.pop("id"), told)
+                self.live[told.pop("id")].tell(told)
 
     def look_again(self) -> None:
         """Ask the worker what it knows, now that models came or went."""
         self.worker.tell({"do": "facts", "models": self.registry.models()})
 
     def _lost(self) -> None:
-        """The worker ended: what it was at is begun again, unless it was at it too often."""
+        """The worker ended: what it was at is begun again, unless that was so too often."""
         self.ready.clear()
-        for id in [*self.drawing, *([self.training] if self.training else [])]:
-            if (stopping := self.live[id].stopping) is not None:
+        for id in self._under_way():
+            job, stopping = self.store.get(id), self.live[id].stopping
+            if stopping is not None:
                 self._becomes(id, **stopping)
-            elif self.store.get(id).attempts >= ATTEMPTS:
-                sentence = f"the worker ended {ATTEMPTS} times while at it: too little memory?"
+            elif job.losses + 1 >= MOST_LOSSES:
+                sentence = f"the worker ended {MOST_LOSSES} times while at it: too little memory?"
                 self._becomes(id, "failed", error=sentence, sort="DeviceError")
             else:
-                self._becomes(id, "waiting")
+                self._becomes(id, "waiting", losses=job.losses + 1)
+
+    def _under_way(self) -> list[str]:
+        """What the worker was given and has not ended."""
+        return [*self.drawing, *([self.training] if self.training else [])]
 
     def _becomes(self, id: str, state: str, **values: Any) -> Job:
         """A job's new state: on the disk first, then told."""
         if state in ENDED:
             values["ended"] = time.time()
         job = self.store.set(id, state=state, **values)
-        self._tell(id, _state(job))
         if state != "running":
             self.drawing.discard(id)
             self.training = None if self.training == id else self.training
             if job.kind == "train":
                 self.look_again()
-            self._hand_out()
+            self._hand_out_soon()
+        self._told(job)
         return job
 
-    def _tell(self, id: str, told: Told) -> None:
-        live = self.live.setdefault(id, Live())
-        live.events.append(told)
-        for news in live.listeners:
-            news.set()
+    def _told(self, job: Job) -> None:
+        """Tell of its state; of those that ended long ago only that is known from then on."""
+        live = self.live.setdefault(job.id, Live())
+        live.ended = job.has_ended
+        live.tell(_state(job))
+        for watcher in self.watchers:
+            watcher(job)
+        if job.has_ended:
+            self.remembered.append(job.id)
+        if len(self.remembered) > REMEMBERED:
+            old = self.remembered.popleft()
+            if old in self.live and self.live[old].ended:
+                del self.live[old]
 
     async def _watch(self) -> None:
         """Ends what takes too long, and forgets what is old."""
+        forgot = time.monotonic()
         while True:
-            await asyncio.sleep(1.0)
-            now, most = time.monotonic(), self.config.limits.job_seconds
-            for id in list(self.drawing):
-                live = self.live[id]
-                if live.stopping is None and now - live.began > most:
-                    self._stop(id, "failed", error=f"it took more than {most:g} seconds", sort="TooLong")
-                elif live.stopping is not None and now - live.told_to > STOP_SECONDS:
-                    self.worker.kill()
-            self._forget()
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                self._end_what_takes_too_long()
+                if time.monotonic() - forgot > FORGET_SECONDS:
+                    forgot = time.monotonic()
+                    for id in keeping.forget(self.config, self.store):
+                        self.live.pop(id, None)
+            except Exception:  # a full disk, say: the next round may find it mended
+                log.exception("what takes too long, or is old, could not be looked after")
 
-    def _forget(self) -> None:
-        """Ended jobs beyond the number that is kept, with what they made; trained models stay."""
-        ended = self.store.select(ENDED, newest_first=True)
-        for job in ended[self.config.limits.kept_jobs :]:
-            self.store.forget(job.id)
-            self.live.pop(job.id, None)
-            with contextlib.suppress(FileNotFoundError):
-                shutil.rmtree(self.config.jobs / job.id)
+    def _end_what_takes_too_long(self) -> None:
+        now, most = time.monotonic(), self.config.limits.job_seconds
+        for id in self._under_way():
+            live, is_long = self.live[id], id == self.training
+            if live.stopping is not None:
+                if now - live.told_to > (LONG_STOP_SECONDS if is_long else STOP_SECONDS):
+                    self.worker.kill()
+            elif not is_long and now - live.began > most:
+                self._stop(id, "failed", error=f"it took more than {most:g} seconds", sort="TooLong")
 
 
 def _batch(waiting: Sequence[Job]) -> list[Job]:
-    """The first, and those of its shape that fit into one batch with it."""
+    """The first, and those of its shape that fit into one batch with it.
+
+    One that the worker has ended at is drawn alone: it may be its fault, and no other's.
+    """
     first, *rest = waiting
     own = shape(first.kind, first.request)
     batch, pictures = [first], int(first.request.get("count", 1))
-    if own is None:
+    if own is None or first.losses:
         return batch
     for job in rest:
-        if shape(job.kind, job.request) == own and pictures + job.request["count"] <= BATCH:
+        if job.losses or shape(job.kind, job.request) != own:
+            continue
+        if pictures + job.request["count"] <= BATCH:
             batch.append(job)
             pictures += job.request["count"]
     return batch
+
+
+def _check(request: Mapping[str, Any], limits: Limits) -> None:
+    """ConfigError where more is asked for than the server takes on."""
+    for name in ("steps", "count"):
+        asked, most = request.get(name), getattr(limits, name)
+        if asked is not None and asked > most:
+            raise ConfigError(f"{name} is at most {most} on this server, not {asked}")
+    size = request.get("size")
+    if size is not None and size * size > limits.pixels:
+        raise ConfigError(f"{size} x {size} is more than the {limits.pixels:,} pixels that are taken")
 
 
 def _state(job: Job) -> Told:

@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -19,21 +20,25 @@ PAUSE_SECONDS = 1.0
 
 
 class WorkerLink:
-    """Keeps one worker running. `heard` gets every event, `lost` is called when the worker has ended."""
+    """Keeps one worker running. `heard` gets every event, `lost` is called when the worker has ended.
 
-    def __init__(self, heard: Callable[[dict[str, Any]], None], lost: Callable[[], None]) -> None:
-        self.heard, self.lost = heard, lost
+    `folder` is what a worker holds as long as it lives, so that there are never two.
+    """
+
+    def __init__(
+        self, folder: Path, heard: Callable[[dict[str, Any]], None], lost: Callable[[], None]
+    ) -> None:
+        self.folder, self.heard, self.lost = folder, heard, lost
         self.process: asyncio.subprocess.Process | None = None
         self.task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Start it, now and whenever it ends."""
         self.task = asyncio.create_task(self._keep_running())
-        self.task.add_done_callback(_loudly)
 
     def tell(self, command: Mapping[str, Any]) -> None:
         """Send a command; one that ends meanwhile is told of by `lost`."""
-        if self.process is not None and self.process.stdin is not None:
+        if self.process is not None and self.process.stdin is not None and self.process.returncode is None:
             self.process.stdin.write(json.dumps(command).encode() + b"\n")
 
     def kill(self) -> None:
@@ -60,25 +65,36 @@ class WorkerLink:
 
     async def _keep_running(self) -> None:
         while True:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "rhinoise.server.worker",
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                limit=LINE_BYTES,
-            )
-            log.info("worker %d started", self.process.pid)
-            assert self.process.stdout is not None
-            while line := await self.process.stdout.readline():
-                self.heard(json.loads(line))
-            code = await self.process.wait()
-            log.warning("worker %d ended with %d", self.process.pid, code)
-            self.lost()
+            try:
+                await self._listen()
+            except Exception:  # an event that could not be taken in: a full disk, a fault of the program
+                log.exception("the worker is started anew, for what it told could not be kept")
+                self.kill()
+            await self._lose()
+
+    async def _listen(self) -> None:
+        """One worker, from its start to its end."""
+        self.process = process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "rhinoise.server.worker", str(self.folder)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=LINE_BYTES,
+        )
+        log.info("the worker started", extra={"pid": process.pid})
+        assert process.stdout is not None
+        while line := await process.stdout.readline():
+            self.heard(json.loads(line))
+        code = await process.wait()
+        log.warning("the worker ended", extra={"pid": process.pid, "code": code})
+
+    async def _lose(self) -> None:
+        """Say that it is lost, until that could be kept."""
+        while True:
+            try:
+                self.lost()
+            except Exception:
+                log.exception("what the worker was at could not be kept")
+            else:
+                break
             await asyncio.sleep(PAUSE_SECONDS)
-
-
-def _loudly(task: "asyncio.Task[None]") -> None:
-    """A fault of the program's here must be seen: nothing is done any more."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("the worker is not listened to any more", exc_info=error)
+        await asyncio.sleep(PAUSE_SECONDS)

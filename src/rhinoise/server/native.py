@@ -1,21 +1,26 @@
-"""Our own API, /api/v1: jobs of every kind, their events as they happen, files, names to choose from."""
+"""Our own API, /api/v1: jobs of every kind, their events as they happen, files, models, names to choose."""
 
+import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
+from urllib.parse import quote
 
-from fastapi import APIRouter, Header, UploadFile
+from fastapi import APIRouter, Form, Header, Query, UploadFile
 from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
+from rhinoise.core.files import replacing
+from rhinoise.server import folders, models
+from rhinoise.server.answers import REFUSALS
 from rhinoise.server.asks import AnyAsk
 from rhinoise.server.jobs import Jobs
 from rhinoise.server.pictures import checked
 from rhinoise.server.store import STATES, Job, State
 
 
-class JobTold(BaseModel):
+class JobListed(BaseModel):
     """Where a job stands."""
 
     id: str
@@ -27,6 +32,11 @@ class JobTold(BaseModel):
     ended: float | None
     error: str | None
     result: dict[str, Any] | None
+
+
+class JobTold(JobListed):
+    """Where a job stands, and what it has made."""
+
     files: list[str] = Field(description="What it has made: GET /api/v1/jobs/{id}/files/{name}.")
 
 
@@ -36,15 +46,33 @@ class UploadTold(BaseModel):
     name: str
 
 
+class FolderTold(BaseModel):
+    """Pictures that were sent together; requests call them by this name."""
+
+    name: str
+    pictures: int = Field(description="How many of what was sent now.")
+    captions: int = Field(description="Files of captions, likewise.")
+    refused: dict[str, str] = Field(description="Files that were not taken, and why.")
+
+
+class ModelTold(BaseModel):
+    """A model."""
+
+    name: str
+    default: bool
+    trained_here: bool = Field(description="Only such a model can be deleted.")
+    about: dict[str, Any] | None = Field(description="Null until the worker has looked at it.")
+
+
 def router(jobs: Jobs) -> APIRouter:
     """The routes."""
-    routes = APIRouter(prefix="/api/v1", tags=["native"])
+    routes = APIRouter(prefix="/api/v1", tags=["native"], responses=REFUSALS)
+
+    def listed(job: Job) -> dict[str, Any]:
+        return {name: getattr(job, name) for name in JobListed.model_fields}
 
     def told(job: Job) -> JobTold:
-        folder = jobs.folder(job)
-        files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-        names = {name: getattr(job, name) for name in JobTold.model_fields if name != "files"}
-        return JobTold(files=files, **names)
+        return JobTold(files=jobs.files(job), **listed(job))
 
     @routes.post("/jobs", status_code=202)
     async def submit(ask: AnyAsk) -> JobTold:
@@ -52,11 +80,15 @@ def router(jobs: Jobs) -> APIRouter:
         return told(jobs.submit(ask, source="api"))
 
     @routes.get("/jobs")
-    async def select(state: State | None = None, kind: str | None = None, most: int = 100) -> list[JobTold]:
+    async def select(
+        state: State | None = None,
+        kind: str | None = None,
+        most: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> list[JobListed]:
         """The newest jobs first."""
         states = STATES if state is None else (state,)
         found = jobs.store.select(states, [kind] if kind else [], newest_first=True, most=most)
-        return [told(job) for job in found]
+        return [JobListed(**listed(job)) for job in found]
 
     @routes.get("/jobs/{id}")
     async def one(id: str) -> JobTold:
@@ -99,8 +131,35 @@ def router(jobs: Jobs) -> APIRouter:
         """Send a picture, to be named in requests."""
         data = checked(await file.read(jobs.config.limits.upload_bytes + 1), jobs.config.limits)
         id = secrets.token_hex(16)
-        (jobs.config.uploads / id).write_bytes(data)
+        with replacing(jobs.config.uploads / id) as temporary:
+            temporary.write_bytes(data)
         return UploadTold(name=f"upload:{id}")
+
+    @routes.post("/folders", status_code=201)
+    async def folder(files: list[UploadFile], into: Annotated[str, Form()] = "") -> FolderTold:
+        """Send pictures to be trained on, with captions: cat.txt beside cat.png, or a metadata.csv.
+
+        `into` adds them to a folder that is there: more than 1,000 files are sent in several requests.
+        """
+        most = max(jobs.config.limits.upload_bytes, folders.METADATA_BYTES) + 1
+        sent = ((file.filename or "", file.file.read(most)) for file in files)
+        return FolderTold(**vars(await asyncio.to_thread(folders.keep, sent, jobs.config, into)))
+
+    @routes.get("/models")
+    async def list_models() -> list[ModelTold]:
+        """The models, the default one first."""
+        return [ModelTold(**model) for model in models.told(jobs)]
+
+    @routes.delete("/models/{name}", status_code=204)
+    async def forget_model(name: str) -> None:
+        """Delete a model that was trained here, with its run."""
+        models.forget(jobs, name)
+
+    @routes.get("/models/{name}/export", response_class=StreamingResponse)
+    async def export(name: str) -> StreamingResponse:
+        """A model folder as a zip, which `rhinoise generate --model` and others open when it is unpacked."""
+        ways = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}.zip"}
+        return StreamingResponse(models.zipped(jobs, name), headers=ways, media_type="application/zip")
 
     @routes.get("/facts")
     async def facts() -> dict[str, Any]:

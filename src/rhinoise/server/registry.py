@@ -29,7 +29,7 @@ class Registry:
         """
         given = self.config.models or ((BUNDLED,) if _has_bundled() else ())
         found = {Path(place).name: _absolute(place) for place in given}
-        trained = sorted(self.config.runs.glob("*/model"), key=lambda model: -model.stat().st_mtime)
+        trained = sorted(self.config.runs.glob("[!.]*/model"), key=_when, reverse=True)
         return found | {model.parent.name: _absolute(model.parent) for model in trained}
 
     def model(self, name: str) -> str:
@@ -65,15 +65,19 @@ class Registry:
 
     def check_free(self, name: str, trainings: Sequence[Job]) -> None:
         """ConfigError where a training cannot be called that; `trainings` are those that have not ended."""
-        if name in self.models() or any(job.request["name"] == name for job in trainings):
+        taken = name in self.models() or (self.config.runs / name).exists()
+        if taken or any(job.request["name"] == name for job in trainings):
             raise ConfigError(f"there is a model or a training called {name} already: choose another name")
 
     def trained_here(self, name: str) -> Path:
-        """The run of a model that was trained here; ModelFolderError for any other model."""
-        run = self.config.runs / self.model(name)
-        if self.models()[run.name] != str(run.absolute()):
+        """The run of that name; UnknownNameError where there is none, ModelFolderError for other models."""
+        runs = {run.name: run for run in self.config.runs.glob("[!.]*") if run.is_dir()}
+        models = self.models()
+        if name not in runs and name not in models:
+            raise UnknownNameError("model", name, [*runs, *models])
+        if name not in runs or models.get(name, _absolute(runs[name])) != _absolute(runs[name]):
             raise ModelFolderError(f"the model {name} was not trained here, and is left alone")
-        return run
+        return runs[name]
 
     def _model(self, name: str) -> str:
         return self.models()[self.model(name)]
@@ -84,6 +88,14 @@ def _has_bundled() -> bool:
         return bool(model_folder(BUNDLED))
     except ModelFolderError:
         return False
+
+
+def _when(model: Path) -> float:
+    """When it was last written; a model that is being deleted is the oldest."""
+    try:
+        return model.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _absolute(place: Path | str) -> str:

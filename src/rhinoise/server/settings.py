@@ -17,16 +17,21 @@ class Limits:
     pixels: int = 16_777_216
     """Width times height of a picture that is asked for, or sent."""
     steps: int = 250
+    """Of a sampler, per picture."""
     count: int = 64
     """Pictures of one job."""
     upload_bytes: int = 32 * 2**20
-    """Of one picture, or one request."""
+    """Of one picture that is sent."""
+    body_bytes: int = 128 * 2**20
+    """Of one request that is not a form: pictures in base64, which are held in memory."""
     folder_bytes: int = 2 * 2**30
-    """Of all the pictures that are dropped for one training."""
+    """Of all the pictures that are dropped for one training, and of any form."""
     job_seconds: float = 1800.0
     """Of one job that is no training."""
     kept_jobs: int = 2000
     """Ended jobs that are kept, with their pictures; older ones are forgotten."""
+    upload_hours: float = 24.0
+    """How long a picture that was sent is kept; jobs that were given it have copies."""
 
 
 @dataclass(frozen=True, kw_only=True)

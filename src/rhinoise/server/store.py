@@ -3,11 +3,12 @@
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
+
+from rhinoise.core.errors import ConfigError
 
 State = Literal["waiting", "running", "paused", "done", "failed", "cancelled"]
 STATES: tuple[State, ...] = get_args(State)
@@ -17,12 +18,12 @@ OPEN: tuple[State, ...] = ("waiting", "running", "paused")
 _TABLE = """
 create table if not exists jobs (
     id text primary key, kind text not null, request text not null, state text not null,
-    created real not null, started real, ended real, attempts integer not null default 0,
+    created real not null, started real, ended real, losses integer not null default 0,
     error text, sort text, result text, source text not null default ''
 );
 create index if not exists by_state on jobs (state, created);
 """
-_FIELDS = "id, kind, request, state, created, started, ended, attempts, error, sort, result, source"
+_FIELDS = "id, kind, request, state, created, started, ended, losses, error, sort, result, source"
 _JSON = ("request", "result")
 
 
@@ -39,8 +40,8 @@ class Job:
     """Seconds since 1970, as the other times."""
     started: float | None
     ended: float | None
-    attempts: int
-    """How often it was begun."""
+    losses: int
+    """How often the worker ended while at it."""
     error: str | None
     """Why it failed, a sentence."""
     sort: str | None
@@ -59,14 +60,21 @@ class Store:
     """The jobs, in the order in which they came."""
 
     def __init__(self, file: Path) -> None:
-        """Open or make the file; jobs that a killed process left running wait again."""
+        """Open or make the file; jobs that a killed process left running wait again.
+
+        ConfigError where it is something else than a queue.
+        """
         file.parent.mkdir(parents=True, exist_ok=True)
         self.connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         self.connection.row_factory = sqlite3.Row
-        self.connection.execute("pragma journal_mode = wal")
-        self.connection.execute("pragma synchronous = full")
-        self.connection.executescript(_TABLE)
-        self.connection.execute("update jobs set state = 'waiting' where state = 'running'")
+        try:
+            self.connection.execute("pragma journal_mode = wal")
+            self.connection.execute("pragma synchronous = full")
+            self.connection.executescript(_TABLE)
+            self.connection.execute("update jobs set state = 'waiting' where state = 'running'")
+        except sqlite3.DatabaseError as error:
+            self.connection.close()
+            raise ConfigError(f"{file} is not a queue of jobs ({error}): move it away") from None
 
     def close(self) -> None:
         """Let go of the file."""
@@ -124,16 +132,10 @@ class Store:
         """Take a job out."""
         self.connection.execute("delete from jobs where id = ?", (id,))
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """Several changes, all or none."""
-        self.connection.execute("begin immediate")
-        try:
-            yield
-        except BaseException:
-            self.connection.execute("rollback")
-            raise
-        self.connection.execute("commit")
+    def tally(self) -> dict[tuple[str, State], int]:
+        """How many there are of each kind in each state."""
+        rows = self.connection.execute("select kind, state, count(*) from jobs group by kind, state")
+        return {(kind, state): number for kind, state, number in rows}
 
 
 def _marks(values: list[Any]) -> str:

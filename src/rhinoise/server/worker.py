@@ -11,46 +11,70 @@ It reads commands from stdin and tells events on stdout, a JSON object per line:
     {"id", "event": "done", "result"}               {"id", "event": "failed", "error", "sort"}
     {"id", "event": "stopped"}                      {"event": "ready"}, {"event": "facts", "facts"}
 
-A training is done a step at a time: whatever else is wanted goes first. When stdin ends, so does the worker;
-a training saves then, and goes on from there when it is asked for again.
+A training is done a step at a time: whatever else is wanted goes first. When stdin ends, so does the worker,
+also where the server was killed: it leaves what it is at, and a training saves, to go on another time.
 """
 
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
-from rhinoise.core.errors import RhinoiseError
-from rhinoise.server.asks import KINDS
+from rhinoise.core.errors import DeviceError, RhinoiseError, RunFolderError
+from rhinoise.core.files import locked
+from rhinoise.core.images import to_pil
+from rhinoise.server.asks import KINDS, shape
 from rhinoise.server.facts import facts
-from rhinoise.server.work import WORK
+from rhinoise.server.pictures import data_uri
+from rhinoise.server.work import WORK, draw_request
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
+from rhinoise.workflows.opened import keep_open
+from rhinoise.workflows.together import Ended, Glimpse, together
 
 QUIET_SECONDS = 0.1
 """Progress of one job is told no more often."""
+PREVIEW_SECONDS = 0.4
+"""Nor does it decode a preview more often: that costs half a step."""
+MODELS = 2
+"""Kept open: the last that were asked for."""
+LEAVING_SECONDS = 15.0
+"""What a worker whose server is gone has for leaving what it is at."""
 
 Told = Mapping[str, Any]
 
 
 class Task:
-    """A job under way: its generator, advanced event by event."""
+    """A job under way: what is told of it, and its generator, advanced event by event."""
 
     def __init__(self, job: Mapping[str, Any], tell: Callable[[Told], None]) -> None:
-        self.id, self.out = str(job["id"]), Path(job["out"])
-        self._tell, self._last = tell, 0.0
-        self.work: Generator[Event, None, Any] = WORK[job["kind"]](job["request"], self.out)
+        self.id, self.kind, self.request, self.out = job["id"], job["kind"], job["request"], Path(job["out"])
+        self.ended = False
+        self._tell, self._last, self._glimpsed = tell, 0.0, 0.0
+
+    @cached_property
+    def work(self) -> Generator[Event, None, Any]:
+        """What its kind does."""
+        return WORK[self.kind](self.request, self.out)
 
     def tell(self, event: str, **values: Any) -> None:
         """Tell something of this job."""
         self._tell({"id": self.id, "event": event, **values})
 
-    def show(self, event: Event) -> None:
+    def end(self, event: str, **values: Any) -> None:
+        """Tell how it ended."""
+        self.ended = True
+        self.tell(event, **values)
+
+    def show(self, event: Event | Glimpse | Ended) -> None:
         """Relay what a workflow tells."""
         match event:
             case Said(text):
@@ -62,13 +86,27 @@ class Task:
                 if now - self._last > QUIET_SECONDS or event.done == event.total:
                     self._last = now
                     self.tell("progress", **vars(event) | {"numbers": dict(event.numbers)})
+            case Glimpse():
+                self._preview(event)
+            case Ended(None):
+                self.end("done", result={})
+            case Ended(Exception() as error):
+                self.fail(error)
+
+    def _preview(self, seen: Glimpse) -> None:
+        """What the pictures are expected to become, for who asked to see it."""
+        now = time.monotonic()
+        if self.request["preview"] and (now - self._glimpsed > PREVIEW_SECONDS or seen.step == seen.total):
+            self._glimpsed = now
+            images = [data_uri(image) for image in to_pil(seen.images())]
+            self.tell("preview", step=seen.step, steps=seen.total, first=seen.first, images=images)
 
     def advance(self) -> bool:
         """One event further; False when it has ended, well or not, and that is told."""
         try:
             self.show(next(self.work))
         except StopIteration as end:
-            self.tell("done", result=end.value if isinstance(end.value, dict) else {})
+            self.end("done", result=end.value if isinstance(end.value, dict) else {})
         except Exception as error:
             self.fail(error)
         else:
@@ -78,15 +116,15 @@ class Task:
     def fail(self, error: Exception) -> None:
         """Tell why it ended; a fault of the program's keeps its traceback on stderr."""
         if isinstance(error, RhinoiseError):
-            self.tell("failed", error=str(error), sort=type(error).__name__)
+            self.end("failed", error=str(error), sort=type(error).__name__)
             return
         traceback.print_exception(error, file=sys.stderr)
-        self.tell("failed", error=f"a fault of the program: {type(error).__name__}: {error}", sort=None)
+        self.end("failed", error=f"a fault of the program: {type(error).__name__}: {error}", sort=None)
 
     def stop(self) -> None:
         """Leave it; what it does on leaving, such as saving, is done."""
         self.work.close()
-        self.tell("stopped")
+        self.end("stopped")
 
 
 class Worker:
@@ -96,6 +134,8 @@ class Worker:
         self.tell = tell
         self.inbox: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.unwanted: set[str] = set()
+        self.ended = False
+        """Whether there will be no more commands."""
         self.long: Task | None = None
         threading.Thread(target=self._read, args=(commands,), daemon=True).start()
 
@@ -106,7 +146,11 @@ class Worker:
             if command["do"] == "stop":
                 self.unwanted.add(command["id"])
             self.inbox.put(command)
+        self.ended = True
         self.inbox.put(None)
+        leave = threading.Timer(LEAVING_SECONDS, os._exit, [1])
+        leave.daemon = True
+        leave.start()
 
     def run(self) -> None:
         """Until there are no more commands."""
@@ -134,13 +178,36 @@ class Worker:
                 self.tell({"event": "facts", "facts": facts(command["models"])})
 
     def _begin(self, jobs: Sequence[Mapping[str, Any]]) -> None:
-        if KINDS[jobs[0]["kind"]].long:
-            self.long = Task(jobs[0], self.tell)
-            return
-        for job in jobs:
-            task = Task(job, self.tell)
-            while self._wanted(task) and task.advance():
+        tasks = [Task(job, self.tell) for job in jobs]
+        first = tasks[0]
+        if KINDS[first.kind].long:
+            self.long = first
+        elif shape(first.kind, first.request) is not None:
+            self._draw(tasks)
+        else:
+            while self._wanted(first) and first.advance():
                 pass
+
+    def _draw(self, tasks: Sequence[Task]) -> None:
+        """Pictures of one shape as one batch; where memory runs out, one job after the other."""
+        try:
+            requests = [draw_request(task.request, task.out) for task in tasks]
+            for told in together(requests, cancelled=lambda place: self._unwanted(tasks[place])):
+                tasks[told.place].show(told.event)
+        except DeviceError as error:
+            left = [task for task in tasks if not task.ended]
+            for task in left:
+                if len(tasks) > 1:
+                    self._draw([task])
+                else:
+                    task.fail(error)
+        except Exception as error:
+            for task in tasks:
+                if not task.ended:
+                    task.fail(error)
+        for task in tasks:
+            if not task.ended:
+                task.end("stopped")
 
     def _advance_long(self) -> None:
         if self.long is not None and not (self._wanted(self.long) and self.long.advance()):
@@ -148,21 +215,40 @@ class Worker:
 
     def _wanted(self, task: Task) -> bool:
         """Whether to go on; a job that is not wanted any more is left, and that told."""
-        if task.id in self.unwanted:
+        if self._unwanted(task):
             task.stop()
             return False
         return True
 
+    def _unwanted(self, task: Task) -> bool:
+        return self.ended or task.id in self.unwanted
+
+
+def alone(folder: Path) -> ExitStack:
+    """The folder's lock, held: waits for the worker of a server that was killed, which is still leaving."""
+    held = ExitStack()
+    while True:
+        try:
+            held.enter_context(locked(folder))
+        except RunFolderError:
+            time.sleep(0.2)
+        else:
+            return held
+
 
 def main() -> None:
     """Stdout is for events alone: whatever else prints goes to stderr."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C means the server, which ends its worker
     events = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
     def tell(event: Told) -> None:
-        events.write(json.dumps(event) + "\n")
+        with suppress(BrokenPipeError):  # the server was killed: stdin ends, too
+            events.write(json.dumps(event) + "\n")
 
-    Worker(sys.stdin, tell).run()
+    keep_open(MODELS)
+    with alone(Path(sys.argv[1])):
+        Worker(sys.stdin, tell).run()
 
 
 if __name__ == "__main__":

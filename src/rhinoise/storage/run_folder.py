@@ -159,6 +159,12 @@ class RunFolder:
             temporary.write_text(table.getvalue(), encoding="utf-8", errors="backslashreplace", newline="")
 
 
+def model_in(folder: Path) -> Path:
+    """The model folder of a run; a folder that holds none is one itself, or nothing."""
+    inside = RunFolder(folder).model
+    return inside if inside.is_dir() else folder
+
+
 def _passing(name: str) -> bool:
     """The lock, and what a killed process left half written, are no strangers."""
     return name == "lock" or (name.startswith(".") and name.endswith(".tmp"))

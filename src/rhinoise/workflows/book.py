@@ -17,7 +17,7 @@ from rhinoise.explain.chapters.worth import next_chapter, replicas_chapter, scor
 from rhinoise.explain.pages.page import data_uri
 from rhinoise.explain.report import Book, Chapter, Command, Words
 from rhinoise.storage.description import licences_of
-from rhinoise.storage.run_folder import FEW_STEPS
+from rhinoise.storage.run_folder import FEW_STEPS, model_in
 from rhinoise.workflows.book_commands import commands_of
 from rhinoise.workflows.kept import Kept
 from rhinoise.workflows.scores import kept_tables
@@ -105,7 +105,7 @@ def _facts(known: Kept) -> dict[str, str]:
     """What tells this model from others."""
     recipe, facts = known.recipe, known.facts
     rows = {"written": f"{datetime.now().astimezone():%Y-%m-%d %H:%M}"}
-    model = known.run.model if known.run.model.is_dir() else known.place
+    model = model_in(known.place)
     dated = {"begun": known.place / "recipe.json", "model of": model / "model_index.json"}
     rows |= {
         name: f"{datetime.fromtimestamp(file.stat().st_mtime).astimezone():%Y-%m-%d %H:%M}"

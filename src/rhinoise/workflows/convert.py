@@ -15,7 +15,7 @@ from rhinoise.storage import bundle
 from rhinoise.storage.card import CARD
 from rhinoise.storage.description import Description, describe
 from rhinoise.storage.index import FACTS, INDEX, OURS, read_facts, read_index
-from rhinoise.storage.run_folder import FEW_STEPS, STEPS, RunFolder
+from rhinoise.storage.run_folder import FEW_STEPS, STEPS, RunFolder, model_in
 from rhinoise.workflows.defaults import DEFAULT_MODEL
 from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.paths import find_model
@@ -42,7 +42,7 @@ def convert(request: ConvertRequest) -> Generator[Event, None, Description]:
     """
     folder = find_model(request.model)
     run = RunFolder(folder)
-    model = run.model if run.model.is_dir() else folder
+    model = model_in(folder)
     found = describe(model)
     if request.out is None:
         if request.weights is not None:

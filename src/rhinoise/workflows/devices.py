@@ -6,19 +6,19 @@ from typing import ParamSpec, TypeVar
 
 from rhinoise.core.backend import is_exhausted, is_lost
 from rhinoise.core.errors import DeviceError
-from rhinoise.workflows.events import Event
 
 P = ParamSpec("P")
+E = TypeVar("E")
 T = TypeVar("T")
-Work = Callable[P, Generator[Event, None, T]]
+Work = Callable[P, Generator[E, None, T]]
 
 
-def device_errors_told(remedy: str) -> Callable[[Work[P, T]], Work[P, T]]:
+def device_errors_told(remedy: str) -> Callable[[Work[P, E, T]], Work[P, E, T]]:
     """A workflow that raises DeviceError when memory runs out (see `remedy`) or a GPU stops working."""
 
-    def told(work: Work[P, T]) -> Work[P, T]:
+    def told(work: Work[P, E, T]) -> Work[P, E, T]:
         @wraps(work)
-        def working(*arguments: P.args, **named: P.kwargs) -> Generator[Event, None, T]:
+        def working(*arguments: P.args, **named: P.kwargs) -> Generator[E, None, T]:
             try:
                 return (yield from work(*arguments, **named))
             except (RuntimeError, MemoryError) as error:

@@ -197,17 +197,19 @@ class Distillation:
     def draw(self, number: int, parts: int) -> Iterator[Event]:
         """Draw one part and write it."""
         steps = self.config.steps
-        request = GenerateRequest(
-            prompt="",
-            seed=self.seed,
-            first=FIRST + number * CHUNK,
-            count=CHUNK,
-            steps=steps,
-            guidance=self.guidance,
-            sampler=SAMPLER,
-        )
-        x, kept = self.teacher.noise(request), []
-        for done, step in enumerate(self.teacher.steps(request, self.told(number)), start=1):
+        requests = [
+            GenerateRequest(
+                prompt=caption,
+                seed=self.seed,
+                first=index,
+                steps=steps,
+                guidance=self.guidance,
+                sampler=SAMPLER,
+            )
+            for index, caption in enumerate(self.told(number), start=FIRST + number * CHUNK)
+        ]
+        x, kept = self.teacher.noise(*requests), []
+        for done, step in enumerate(self.teacher.steps(*requests), start=1):
             kept.append(torch.stack([x, step.x0], dim=1))
             x = step.x
             yield Progress(stage="answers", done=number * steps + done, total=parts * steps)

@@ -12,7 +12,7 @@ from rhinoise.explain.chapters.training import StageTime
 from rhinoise.recipes import Recipe
 from rhinoise.storage.bundled import model_folder
 from rhinoise.storage.index import INDEX, OURS, read_facts, read_index
-from rhinoise.storage.run_folder import STEPS, RunFolder
+from rhinoise.storage.run_folder import STEPS, RunFolder, model_in
 from rhinoise.workflows.adapt import ADAPTED, LOW_RANK, WAYS
 from rhinoise.workflows.distil import DISTILLED
 from rhinoise.workflows.paths import find_model
@@ -105,7 +105,7 @@ def kept(name: Path | str) -> Kept:
     place = place if is_run else find_model(name)
     run = RunFolder(place)
     record = run.record() if is_run else {}
-    inside = run.model if run.model.is_dir() else place
+    inside = model_in(place)
     about: Mapping[str, Any] = {}
     has_model = (inside / INDEX).is_file()
     if has_model or not is_run:

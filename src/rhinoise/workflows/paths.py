@@ -14,6 +14,7 @@ from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.storage.bundled import BUNDLED, model_folder
 from rhinoise.storage.provenance import is_own
 from rhinoise.storage.run_folder import RunFolder
+from rhinoise.workflows.opened import opened
 
 BLACK = (0, 0, 0)
 OTHER_ENDINGS = {f".{name.lower()}" for name in (*FORMATS, "JPG", "TIF")} - {".png"}
@@ -28,7 +29,7 @@ def open_model(folder: Path | str, precision: str = "auto", *, few_steps: bool =
     """
     known: Precision = one_of(Precision, "precision", precision)
     place = find_model(folder)
-    return LatentDiffusion.load(_few_steps(place) if few_steps else place, precision=known)
+    return opened(_few_steps(place) if few_steps else place, known)
 
 
 def find_model(name: Path | str) -> Path:

@@ -14,7 +14,7 @@ from rhinoise.recipes.recipe import DataConfig, FrozenTextConfig, Shares
 from rhinoise.storage import bundle
 from rhinoise.storage.bundle import Bundle
 from rhinoise.storage.bundled import BUNDLED
-from rhinoise.storage.run_folder import RunFolder
+from rhinoise.storage.run_folder import model_in
 from rhinoise.training.fit import FitConfig
 from rhinoise.training.low_rank import AdaptConfig
 from rhinoise.workflows.paths import find_model
@@ -30,9 +30,7 @@ UNUSED = ("contrastive", "losses", "discriminator", "fit_autoencoder", "fit_text
 
 def open_start(name: Path | str) -> Bundle:
     """The parts of the model to start from; ModelFolderError says what is wrong."""
-    folder = find_model(name)
-    inside = RunFolder(folder).model
-    return bundle.load(inside if inside.is_dir() else folder)
+    return bundle.load(model_in(find_model(name)))
 
 
 def located(name: Path | str) -> str:

@@ -203,7 +203,7 @@ def _panel(jobs: Jobs, job: Job) -> str:
     if job.error:
         words = f"{words}: {job.error}"
     if job.state == "running":
-        words, done, total = _latest(jobs.live[job.id].events, words)
+        words, done, total = _latest(list(jobs.live[job.id].events.values()), words)
     going = html.bar(words, done, total) if job.state in ("waiting", "running") else html.note(words)
     return going + losses.shown(job, jobs.folder(job))
 

@@ -1,8 +1,6 @@
 """Watch: a picture in noise and brought back, how one comes to be, and where the model looks meanwhile."""
 
 import asyncio
-import base64
-import io
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +11,7 @@ from PIL import Image, ImageSequence
 
 from rhinoise.server.asks import AttentionAsk, ForwardAsk, GenerateAsk, ReconstructAsk
 from rhinoise.server.jobs import Job, Jobs, NotThereError
+from rhinoise.server.pictures import data_uri
 from rhinoise.server.studio import html, pictures
 from rhinoise.server.studio.following import SENT, SOURCE, following, uploaded
 from rhinoise.server.studio.words import in_words
@@ -99,7 +98,7 @@ def build(jobs: Jobs, model: gr.Dropdown) -> None:
     async def bring(model: str, image: Image.Image | None, strength: float) -> AsyncIterator[str]:
         if image is None:
             raise NotThereError("there is no picture to noise: drop one above")
-        ask = ReconstructAsk(model=model or "", image=SENT, strength=strength, count=TIMES)
+        ask = ReconstructAsk(model=model or "", image=SENT, strength=strength, count=TIMES, steps=None)
         job = jobs.submit(ask, files={"image": uploaded(jobs, image)}, source=SOURCE)
         async for seen in following(jobs, job.id):
             yield seen.bar()
@@ -123,7 +122,7 @@ def build(jobs: Jobs, model: gr.Dropdown) -> None:
 
     @in_words
     async def looking(model: str, words: str) -> AsyncIterator[str]:
-        job = jobs.submit(AttentionAsk(model=model or "", prompt=words), source=SOURCE)
+        job = jobs.submit(AttentionAsk(model=model or "", prompt=words or "", steps=None), source=SOURCE)
         async for seen in following(jobs, job.id):
             yield seen.bar()
         yield _looked(jobs, job)
@@ -175,10 +174,7 @@ def _film(file: Path) -> str:
     frames = []
     with Image.open(file) as film:
         for number, frame in enumerate(ImageSequence.Iterator(film), start=1):
-            buffer = io.BytesIO()
-            frame.convert("RGB").save(buffer, format="WEBP", quality=80, method=0)
-            uri = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
-            frames.append(([uri], f"frame {number}"))
+            frames.append(([data_uri(frame.convert("RGB"))], f"frame {number}"))
     return html.flip(frames, "Step")
 
 

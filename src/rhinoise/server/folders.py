@@ -1,0 +1,115 @@
+"""Pictures that are sent together to be trained on, with captions: checked, kept under clean names."""
+
+import re
+import secrets
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rhinoise.core.errors import DataError, PictureError
+from rhinoise.core.files import replacing
+from rhinoise.server import keeping
+from rhinoise.server.pictures import checked, format_of
+from rhinoise.server.settings import ServeConfig
+
+CAPTIONS = (".txt", ".caption")
+METADATA = ("metadata.csv", "metadata.jsonl")
+CAPTION_BYTES, METADATA_BYTES = 2**16, 2**24
+ENDINGS = {
+    "PNG": (".png",),
+    "JPEG": (".jpg", ".jpeg", ".jfif"),
+    "WEBP": (".webp",),
+    "GIF": (".gif",),
+    "BMP": (".bmp",),
+    "TIFF": (".tif", ".tiff"),
+}
+"""What a picture of each format is called; another ending is made to be the first of these."""
+DEPTH = 4
+"""Folders within each other, with the file itself."""
+
+
+@dataclass
+class Kept:
+    """What became of what was sent."""
+
+    name: str
+    """`folder:ID`, as requests call it."""
+    pictures: int = 0
+    captions: int = 0
+    """Files of captions."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """File name => why it was not taken."""
+
+
+def keep(sent: Iterable[tuple[str, bytes]], config: ServeConfig, into: str = "") -> Kept:
+    """Files, as (name, bytes), kept as a folder of their own or added `into` one.
+
+    DataError where there is no folder `into`, or nothing was a picture or a caption.
+    """
+    id = into.removeprefix("folder:") if into else secrets.token_hex(16)
+    folder = config.uploads / id
+    if into and not (re.fullmatch("folder:[0-9a-f]{32}", into) and folder.is_dir()):
+        raise DataError("there is no folder of that name: leave it out to begin one")
+    kept = Kept(name=f"folder:{id}")
+    room = config.limits.folder_bytes - sum(file.stat().st_size for file in folder.rglob("*"))
+    try:
+        for name, data in sent:
+            try:
+                target, is_picture = _checked(name, data, config)
+                if (folder / target).exists():
+                    raise PictureError("there is a file of this name already")
+                if len(data) > room:
+                    raise PictureError("there is no room left in this folder")
+            except PictureError as error:
+                kept.refused[name[:200]] = str(error)
+                continue
+            room -= len(data)
+            with replacing(folder / target) as temporary:
+                temporary.parent.mkdir(parents=True, exist_ok=True)
+                temporary.write_bytes(data)
+            kept.pictures += is_picture
+            kept.captions += not is_picture
+        if not (kept.pictures or kept.captions):
+            first = next(iter(kept.refused.items()), ("nothing", "there were no files"))
+            raise DataError(f"none of what was sent is a picture or a caption: {first[0]}: {first[1]}")
+    except BaseException:
+        if not into:
+            keeping.remove(folder)
+        raise
+    return kept
+
+
+def _checked(name: str, data: bytes, config: ServeConfig) -> tuple[str, bool]:
+    """The name to keep it under, and whether it is a picture; PictureError says why it is not taken."""
+    clean = clean_name(name)
+    ending = Path(clean).suffix.lower()
+    base = Path(clean).name
+    if base in METADATA or ending in CAPTIONS:
+        most = METADATA_BYTES if base in METADATA else CAPTION_BYTES
+        if len(data) > most:
+            raise PictureError(f"it has more than the {most:,} bytes that captions may have")
+        try:
+            data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise PictureError("its captions are not text in UTF-8") from None
+        return clean, False
+    endings = ENDINGS[format_of(checked(data, config.limits))]
+    return (clean if ending in endings else clean + endings[0]), True
+
+
+def clean_name(name: str) -> str:
+    """A relative path of few, harmless parts; PictureError where nothing of the name is left.
+
+    "../a/b:c.png" => "a/b_c.png". Pictures and their captions keep names that go together.
+    """
+    parts = []
+    for part in unicodedata.normalize("NFC", name).replace("\\", "/").split("/"):
+        part = re.sub(r"[^\w .,()+&@=\'\[\]-]", "_", part).strip(" .")
+        stem, dot, ending = part.rpartition(".")
+        part = f"{stem[:80]}{dot}{ending[:12]}" if dot else part[:92]
+        if part:
+            parts.append(part)
+    if not parts:
+        raise PictureError("it has no name")
+    return "/".join(parts[-DEPTH:])

@@ -1,0 +1,47 @@
+"""The queue on disk."""
+
+from pathlib import Path
+
+import pytest
+
+from rhinoise.core.errors import ConfigError
+from rhinoise.server.store import STATES, Store
+
+
+def test_states_survive(tmp_path: Path) -> None:
+    """What was running when its server ended waits again; all else is as it was."""
+    store = Store(tmp_path / "jobs.sqlite")
+    for state in STATES:
+        store.add(state, "train", {"name": state, "words": ["ü", None, 2]}, "api")
+        store.set(state, state=state, result={"of": state})
+    before = {job.id: job for job in store.select()}
+    store.close()
+    after = {job.id: job for job in Store(tmp_path / "jobs.sqlite").select()}
+    assert after.pop("running").state == "waiting"
+    assert after == {id: job for id, job in before.items() if id != "running"}
+
+
+def test_what_was_accepted_is_there_without_closing(tmp_path: Path) -> None:
+    Store(tmp_path / "jobs.sqlite").add("one", "generate", {"prompt": "x"}, "api")
+    assert Store(tmp_path / "jobs.sqlite").get("one").request == {"prompt": "x"}
+
+
+def test_jobs_are_selected_in_order(tmp_path: Path) -> None:
+    store = Store(tmp_path / "jobs.sqlite")
+    for number, kind in enumerate(["generate", "train", "generate", "levels"]):
+        store.add(str(number), kind, {}, "")
+    assert [job.id for job in store.select()] == ["0", "1", "2", "3"]
+    assert [job.id for job in store.select(kinds=["generate"], newest_first=True)] == ["2", "0"]
+    assert [job.id for job in store.select(["done"])] == []
+    assert [job.id for job in store.select(most=2)] == ["0", "1"]
+    assert store.count(["waiting"]) == 4
+    assert store.tally() == {("generate", "waiting"): 2, ("train", "waiting"): 1, ("levels", "waiting"): 1}
+    store.forget("1")
+    with pytest.raises(KeyError):
+        store.get("1")
+
+
+def test_another_file_is_no_queue(tmp_path: Path) -> None:
+    (tmp_path / "jobs.sqlite").write_text("notes of mine, and more of them" * 100)
+    with pytest.raises(ConfigError, match="not a queue of jobs"):
+        Store(tmp_path / "jobs.sqlite")
