@@ -96,6 +96,7 @@ def png(size: int = 48) -> bytes:
 def test_a_picture_is_drawn_and_stays_in_the_gallery(page: Any, server: str) -> None:
     job = draw(page, server, "a red circle")
     assert job["state"] == "done"
+    assert job["request"]["preview"]
     shown = page.locator("#stage .picked")
     shown.wait_for()
     assert "a red circle" in shown.inner_text()
@@ -142,7 +143,8 @@ def test_the_painted_part_is_drawn_anew(page: Any, server: str) -> None:
     assert job["state"] == "done"
     assert job["request"]["mask"] == "mask"
     assert job["request"]["paste"]
-    drawn = httpx.get(f"{server}/api/v1/jobs/{job['id']}/files/{job['files'][0]}").content
+    (name,) = httpx.get(f"{server}/api/v1/jobs/{job['id']}").json()["files"]
+    drawn = httpx.get(f"{server}/api/v1/jobs/{job['id']}/files/{name}").content
     with Image.open(BytesIO(drawn)) as image:
         assert image.getpixel((1, image.height - 2))[2] > 100, "what was not painted stays navy"
         assert image.getpixel((1, image.height - 2))[0] < 60
@@ -216,6 +218,7 @@ def test_a_model_is_trained_used_and_deleted(page: Any, server: str, tiny: list[
     tab(page, "Models")
     page.locator("#cards button", has_text="mine").click()
     page.get_by_text("pictures from words").wait_for()
+    assert page.locator("#export a").get_attribute("href") == "api/v1/models/mine/export"
     page.locator("#use-model").click()
     assert draw(page, server, "a blue bar")["request"]["model"] == "mine"
     tab(page, "Models")

@@ -1,19 +1,16 @@
 """Models: which there are, a card each; one is chosen, taken away as a file, or deleted."""
 
-import asyncio
-import shutil
 from typing import Any
+from urllib.parse import quote
 
 import gradio as gr
 
 from rhinoise.core.errors import ModelFolderError
-from rhinoise.server.jobs import Jobs, NotNowError
-from rhinoise.server.store import OPEN
+from rhinoise.server import models
+from rhinoise.server.jobs import Jobs
 from rhinoise.server.studio import html
 from rhinoise.server.studio.create import Create, own_values
 from rhinoise.server.studio.words import in_words
-from rhinoise.storage.bundled import model_folder
-from rhinoise.storage.run_folder import RunFolder
 
 NONE = html.empty("There is no model here yet: train one, in the tab Train.")
 NO_CARD = "Choose a model above to read its card."
@@ -24,9 +21,8 @@ def build(jobs: Jobs, created: Create, tab: gr.Tab, tabs: gr.Tabs) -> None:
     cards = html.box(html.PICK, value=NONE, elem_id="cards")
     with gr.Row(visible=False) as actions:
         use = gr.Button("Draw with it", variant="primary", size="sm", elem_id="use-model")
-        export = gr.Button("Export", size="sm", elem_id="export")
+        export = html.box(elem_id="export")
         delete = gr.Button("Delete", variant="stop", size="sm", elem_id="delete")
-    file = gr.File(label="The model as a file", visible=False, interactive=False, elem_id="exported")
     with gr.Group(visible=False) as question:
         asked = gr.Markdown()
         with gr.Row():
@@ -47,10 +43,11 @@ def build(jobs: Jobs, created: Create, tab: gr.Tab, tabs: gr.Tabs) -> None:
         record = (jobs.facts or {}).get("models", {}).get(name, {})
         text = record.get("card") or record.get("error") or "Its card is there when the models are loaded."
         here = gr.Button(interactive=_is_own(jobs, name))
-        hidden = gr.File(visible=False), gr.Group(visible=False)
-        return name, _cards(jobs, name), gr.Row(visible=True), here, *hidden, _below_title(text)
+        zipped = f'<a class="button" href="api/v1/models/{quote(name)}/export" download>Export</a>'
+        shown = _cards(jobs, name), gr.Row(visible=True), zipped, here
+        return name, *shown, gr.Group(visible=False), _below_title(text)
 
-    cards.select(pick, None, [picked, cards, actions, delete, file, question, card], **own)
+    cards.select(pick, None, [picked, cards, actions, export, delete, question, card], **own)
 
     @in_words
     async def using(name: str) -> Any:
@@ -63,18 +60,6 @@ def build(jobs: Jobs, created: Create, tab: gr.Tab, tabs: gr.Tabs) -> None:
     use.click(using, picked, [created.model, tabs, *created.own], **own)
 
     @in_words
-    async def exporting(name: str) -> Any:
-        root = model_folder(jobs.registry.models()[jobs.registry.model(name)])
-        run = RunFolder(root)
-        place = run.model if run.model.is_dir() else root
-        target = jobs.config.data / "page" / "exports" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        made = await asyncio.to_thread(shutil.make_archive, str(target), "zip", place)
-        return gr.File(value=made, visible=True)
-
-    export.click(exporting, picked, file, **own)
-
-    @in_words
     async def ask(name: str) -> Any:
         jobs.registry.trained_here(name)
         words = f"**Delete the model {name}?** Its weights and all that its training left are gone then."
@@ -84,11 +69,7 @@ def build(jobs: Jobs, created: Create, tab: gr.Tab, tabs: gr.Tabs) -> None:
 
     @in_words
     async def deleting(name: str) -> Any:
-        run = jobs.registry.trained_here(name)
-        if any(job.request["name"] == name for job in jobs.store.select(OPEN, ["train"])):
-            raise NotNowError(f"{name} is being trained: stop that first, in the tab Train")
-        await asyncio.to_thread(shutil.rmtree, run)
-        jobs.look_again()
+        models.forget(jobs, name)
         names = list(jobs.registry.models())
         left = gr.Dropdown(choices=names, value=next(iter(names), None))
         return "", _cards(jobs, ""), gr.Row(visible=False), gr.Group(visible=False), NO_CARD, left

@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from rhinoise.server.asks import ForecastAsk, InspectAsk, TrainAsk
+from rhinoise.server.folders import keep
 from rhinoise.server.jobs import Jobs
 from rhinoise.server.registry import DATASETS
 from rhinoise.server.store import OPEN, Job
-from rhinoise.server.studio import dropped, html, losses
+from rhinoise.server.studio import html, losses
 from rhinoise.server.studio.create import Create
 from rhinoise.server.studio.following import SOURCE, done, following, told
 from rhinoise.server.studio.words import in_words
@@ -93,9 +95,13 @@ def build(jobs: Jobs, created: Create, tab: gr.Tab) -> None:
     async def drop(files: list[str] | None) -> Any:
         if not files:
             return gr.skip()
-        name, number = await asyncio.to_thread(dropped.keep, jobs, files)
-        label = f"dropped here: {number} pictures"
-        return gr.Dropdown(choices=[*folders, *DATASETS, (label, name)], value=name)
+        sent = ((Path(file).name, Path(file).read_bytes()) for file in files)
+        kept = await asyncio.to_thread(keep, sent, jobs.config)
+        if kept.refused:
+            name, why = next(iter(kept.refused.items()))
+            gr.Info(f"{len(kept.refused)} files were left out, such as {name}: {why}")
+        label = f"dropped here: {kept.pictures} pictures"
+        return gr.Dropdown(choices=[*folders, *DATASETS, (label, kept.name)], value=kept.name)
 
     files.upload(drop, files, source, **own)
 
