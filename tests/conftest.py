@@ -1,9 +1,11 @@
-"""One tiny model, trained once by the command line, for every test that needs a trained one."""
+"""What tests of several parts share: one tiny model, trained by the command line, and a browser."""
 
 import csv
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings as hypothesis_settings
@@ -17,6 +19,16 @@ os.environ["OMP_NUM_THREADS"] = "1"
 # A slow machine is no fault of the code's.
 hypothesis_settings.register_profile("patient", deadline=None)
 hypothesis_settings.load_profile("patient")
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 COLOURS = ("red", "green", "blue", "orange")
 BOX = (8, 6, 38, 34)
@@ -93,3 +105,15 @@ def trained(cli: Callable, shapes: Path, tiny: list[str], tmp_path_factory: pyte
         result = cli("train", shapes, "--out", run, "--images", 160, *tiny)
     assert result.exit_code == 0, result.stderr
     return run
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real chromium; without one, what asks for it is skipped."""
+    if CHROMIUM is None:
+        pytest.skip("there is no chromium here")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield opened
+        opened.close()

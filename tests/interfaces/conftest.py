@@ -1,20 +1,9 @@
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--enable-unsafe-swiftshader",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -29,18 +18,6 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is kept in the person's own cache."""
     monkeypatch.setenv("RHINOISE_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """A real chromium; without one, what asks for it is skipped."""
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium here")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

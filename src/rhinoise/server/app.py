@@ -13,6 +13,7 @@ from rhinoise.server.jobs import Jobs
 from rhinoise.server.logs import log_jobs
 from rhinoise.server.refusals import add_refusals
 from rhinoise.server.settings import ServeConfig
+from rhinoise.server.studio.page import mount
 
 ROUTERS = (native.router, openai.router, a1111.router, metrics.router)
 """What makes each API's routes of the queue."""
@@ -56,4 +57,5 @@ def make_app(config: ServeConfig) -> FastAPI:
         up = jobs.ready.is_set()
         return JSONResponse({"status": "ready" if up else "starting"}, 200 if up else 503)
 
+    mount(app, jobs)
     return app

@@ -91,6 +91,17 @@ class ForwardAsk(Ask):
     steps: int = Field(default=10, ge=1, le=100)
     seed: Seed = 0
     latents: bool = Field(default=False, description="In the model's latents too.")
+    frames: bool = Field(default=False, description="Each frame as a picture of its own too.")
+    fit: Name = "pad"
+
+
+class WalkAsk(Ask):
+    """The pictures on the straight way between two."""
+
+    kind: Literal["walk"] = "walk"
+    image: File
+    other: File
+    frames: int = Field(default=9, ge=3, le=64, description="Pictures, both ends included.")
     fit: Name = "pad"
 
 
@@ -131,6 +142,16 @@ class InspectAsk(Strict):
     captions: Name = "auto"
 
 
+class ForecastAsk(Strict):
+    """What a training would be like: how long its steps take, and how much memory."""
+
+    kind: Literal["forecast"] = "forecast"
+    source: Name = Field(description="A data set, the name of a folder of the server's, or `folder:ID`.")
+    recipe: Name | None = None
+    size: int | None = Field(default=None, ge=8, le=1024)
+    settings: tuple[Text, ...] = Field(default=(), description="Any settings of the recipe: `a.b=c`.")
+
+
 class TrainAsk(Strict):
     """A model from pictures."""
 
@@ -148,7 +169,16 @@ class TrainAsk(Strict):
 
 
 AnyAsk = Annotated[
-    GenerateAsk | ReconstructAsk | ForwardAsk | AttentionAsk | AtlasAsk | LevelsAsk | InspectAsk | TrainAsk,
+    GenerateAsk
+    | ReconstructAsk
+    | ForwardAsk
+    | WalkAsk
+    | AttentionAsk
+    | AtlasAsk
+    | LevelsAsk
+    | InspectAsk
+    | ForecastAsk
+    | TrainAsk,
     Field(discriminator="kind"),
 ]
 """A request of any kind."""
@@ -168,10 +198,12 @@ KINDS: Mapping[str, Kind] = {
     "generate": Kind(files=("image", "mask")),
     "reconstruct": Kind(files=("image",)),
     "forward": Kind(files=("image",)),
+    "walk": Kind(files=("image", "other")),
     "attention": Kind(),
     "atlas": Kind(),
     "levels": Kind(),
     "inspect": Kind(),
+    "forecast": Kind(),
     "train": Kind(long=True),
 }
 

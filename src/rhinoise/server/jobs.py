@@ -172,6 +172,10 @@ class Jobs:
         """The files that a job was given."""
         return self.config.jobs / id / "in"
 
+    def given(self, job: Job, field: str) -> bytes:
+        """The picture that a field of the job's request means."""
+        return (self._given(job.id) / field).read_bytes()
+
     def folder(self, job: Job) -> Path:
         """What it writes to."""
         if job.kind == "train":

@@ -46,6 +46,14 @@ def _forward(request: Mapping[str, Any], out: Path) -> Doing:
     return forward(ForwardRequest(image=image, out=out / "strip.png", model=model, **fields))
 
 
+def _walk(request: Mapping[str, Any], out: Path) -> Doing:
+    from rhinoise.workflows.walk import WalkRequest, walk
+
+    fields = dict(request)
+    ends = [Path(fields.pop(name)) for name in ("image", "other")]
+    return walk(WalkRequest(begin=ends[0], end=ends[1], out=out, **fields))
+
+
 def _attention(request: Mapping[str, Any], out: Path) -> Doing:
     from rhinoise.workflows.attention import AttentionRequest, attention
 
@@ -73,6 +81,15 @@ def _inspect(request: Mapping[str, Any], out: Path) -> Doing:
     return to_json(report)
 
 
+def _forecast(request: Mapping[str, Any], out: Path) -> Doing:
+    from rhinoise.workflows.choose import choose
+    from rhinoise.workflows.forecast import ForecastRequest, forecast
+
+    recipe = choose(request["recipe"], request["size"], assignments=request["settings"])
+    found = yield from forecast(ForecastRequest(source=request["source"], recipe=recipe))
+    return to_json(found)
+
+
 def _train(request: Mapping[str, Any], out: Path) -> Doing:
     from rhinoise.workflows.choose import choose
     from rhinoise.workflows.train import TrainRequest, train
@@ -93,9 +110,11 @@ WORK: Mapping[str, Callable[[Mapping[str, Any], Path], Doing]] = {
     "generate": _generate,
     "reconstruct": _reconstruct,
     "forward": _forward,
+    "walk": _walk,
     "attention": _attention,
     "atlas": _atlas,
     "levels": _levels,
     "inspect": _inspect,
+    "forecast": _forecast,
     "train": _train,
 }

@@ -128,7 +128,10 @@ def attention(request: AttentionRequest) -> Generator[Event, None, None]:
         "model_hash": about["model_hash"],
         "cut": request.prompt[len(prompt) :],
     }
-    write_json(out / NUMBERS, numbers | _numbers(names, chosen, found, dropped, other, fits))
+    found_numbers = _numbers(names, chosen, found, dropped, other, fits)
+    for path, index in zip(overlays, chosen, strict=True):
+        found_numbers["words"][index]["overlay"] = path.name
+    write_json(out / NUMBERS, numbers | found_numbers)
     yield Wrote(out / NUMBERS)
     _save_maps(out / MAPS, names, chosen, found, changes)
     yield Wrote(out / MAPS)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from rhinoise.core.errors import ConfigError
-from rhinoise.core.files import finite, write_json
+from rhinoise.core.files import finite, replacing, write_json
 from rhinoise.core.images import to_tensor
 from rhinoise.core.random import noise_source
 from rhinoise.core.shapes import Images, Latents
@@ -21,10 +22,11 @@ from rhinoise.diffusion.schedules import SCHEDULES, STEPS, ScheduleConfig
 from rhinoise.explain.measure.aspects import ASPECTS
 from rhinoise.explain.measure.forward import Seen, decoded, fading, half_gone, power_db, snr_curve
 from rhinoise.explain.plots.forward import aligned_figure, snr_figure
-from rhinoise.explain.plots.pictures import strip_figure
+from rhinoise.explain.plots.pictures import shown, strip_figure
 from rhinoise.explain.plots.style import save_figure
 from rhinoise.nets.autoencoder import IdentityAutoencoder
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
+from rhinoise.storage.provenance import MARK
 from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.paths import check_targets, open_model, output_picture, read_picture, squared
@@ -53,6 +55,9 @@ class ForwardRequest:
     """A run, a model folder, or "bundled"; None: pixels alone."""
     fit: str = "pad"
     """How the picture becomes square for a model: pad or crop."""
+    frames: bool = False
+    """In place of the strip, and of what takes longer to measure, each frame as a picture: pixels-00.png and
+    so on, with a model latents-00.png too."""
 
 
 @device_errors_told("or leave --model out")
@@ -76,17 +81,41 @@ def forward(request: ForwardRequest) -> Generator[Event, None, None]:
         picture = squared(picture, model.size, request.fit)
     x0 = to_tensor([picture])
     yield Said(f"noising {request.image} by the schedule {request.schedule}, seed {request.seed}")
-    figure, found = (
-        _in_pixels(request, schedule, x0)
-        if model is None
-        else (yield from _in_latents(request, schedule, x0, model))
-    )
-    save_figure(figure, out)
-    yield Wrote(out)
+    if request.frames:
+        found = yield from _in_frames(request, schedule, x0, model)
+    else:
+        figure, found = (
+            _in_pixels(request, schedule, x0)
+            if model is None
+            else (yield from _in_latents(request, schedule, x0, model))
+        )
+        save_figure(figure, out)
+        yield Wrote(out)
     numbers = out.with_suffix(".json")
     about = {"image": str(request.image), "schedule": request.schedule, "seed": request.seed}
     write_json(numbers, about | found)
     yield Wrote(numbers)
+
+
+def _in_frames(
+    request: ForwardRequest, schedule: Schedule, x0: Images, model: LatentDiffusion | None
+) -> Generator[Event, None, dict[str, Any]]:
+    """Every frame as a picture, marked as ours; their numbers."""
+    strips = {"pixels": _strip(request, schedule, x0)}
+    if model is not None:
+        latents = _strip(request, schedule, model.encode(x0).cpu())
+        strips["latents"] = decoded(latents, schedule, lambda part: model.decode(part).cpu())
+    mark = PngInfo()
+    for key, value in MARK.items():
+        mark.add_text(key, value)
+    for name, frames in strips.items():
+        for number, frame in enumerate(frames):
+            path = request.out.parent / f"{name}-{number:02d}.png"
+            picture = Image.fromarray((255 * shown(frame.x)).round().astype("uint8"))
+            with replacing(path) as temporary:
+                picture.save(temporary, format="PNG", pnginfo=mark)
+            yield Wrote(path)
+    return {name: _numbers(frames) for name, frames in strips.items()}
 
 
 def _in_pixels(request: ForwardRequest, schedule: Schedule, x0: Images) -> tuple[Any, dict[str, Any]]:

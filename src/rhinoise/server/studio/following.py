@@ -1,0 +1,85 @@
+"""A job as it goes: what the page shows of it until it ends."""
+
+import io
+import os
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from rhinoise.server.jobs import Job, Jobs
+from rhinoise.server.pictures import checked
+from rhinoise.server.store import OPEN
+from rhinoise.server.studio import html
+from rhinoise.server.studio.words import check_done
+
+SOURCE = "page"
+"""Who asks, as jobs remember it."""
+SENT = f"upload:{0:032x}"
+"""Names a picture whose bytes are handed to the queue with the request."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """Where a job stands."""
+
+    words: str
+    done: int = 0
+    total: int = 0
+    images: tuple[str, ...] = ()
+    """Previews of its pictures, as `src`."""
+
+    def bar(self) -> str:
+        """As HTML."""
+        return html.bar(self.words, self.done, self.total)
+
+
+async def following(jobs: Jobs, id: str) -> AsyncIterator[Seen]:
+    """All that is to be seen of a job until it has ended; gr.Error where it does not end well."""
+    seen = Seen(words=_waiting(jobs))
+    yield seen
+    async for _, told in jobs.events(id):
+        seen = _after(seen, told, jobs.config.jobs / id / "in")
+        yield seen
+    check_done(jobs.get(id))
+
+
+async def done(jobs: Jobs, id: str) -> Job:
+    """The job, when it has ended well."""
+    return check_done(await jobs.finished(id))
+
+
+def uploaded(jobs: Jobs, picture: Image.Image) -> bytes:
+    """A picture of the page's as the bytes that jobs are given, checked."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    return checked(buffer.getvalue(), jobs.config.limits)
+
+
+def told(event: Mapping[str, Any]) -> str:
+    """A progress event in words."""
+    where = f"{event['stage']}, {event['done']} of {event['total']} {event['unit']}s"
+    return ", ".join([where, *(f"{name} {value:.3g}" for name, value in event["numbers"].items())])
+
+
+def _waiting(jobs: Jobs) -> str:
+    if not jobs.ready.is_set():
+        return "waiting: the models are being loaded"
+    before = jobs.store.count(OPEN) - 1
+    return "beginning" if before < 1 else f"waiting, {before} before it"
+
+
+def _after(seen: Seen, event: Mapping[str, Any], given: Path) -> Seen:
+    """What is seen after an event; where on the disk the pictures lie that were `given` is left out."""
+    match event["event"]:
+        case "said":
+            return replace(seen, words=event["text"].replace(f"{given}{os.sep}", "the "))
+        case "progress":
+            return replace(seen, words=told(event), done=event["done"], total=event["total"])
+        case "preview":
+            return replace(seen, images=tuple(event["images"]))
+        case "state" if event["state"] == "running":
+            return replace(seen, words="beginning")
+    return seen

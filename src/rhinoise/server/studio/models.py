@@ -1,0 +1,116 @@
+"""Models: which there are, a card each; one is chosen, taken away as a file, or deleted."""
+
+from typing import Any
+from urllib.parse import quote
+
+import gradio as gr
+
+from rhinoise.core.errors import ModelFolderError
+from rhinoise.server import models
+from rhinoise.server.jobs import Jobs
+from rhinoise.server.studio import html
+from rhinoise.server.studio.create import Create, own_values
+from rhinoise.server.studio.words import in_words
+
+NONE = html.empty("There is no model here yet: train one, in the tab Train.")
+NO_CARD = "Choose a model above to read its card."
+
+
+def build(jobs: Jobs, created: Create, tab: gr.Tab, tabs: gr.Tabs) -> None:
+    """The tab's content."""
+    cards = html.box(html.PICK, value=NONE, elem_id="cards")
+    with gr.Row(visible=False) as actions:
+        use = gr.Button("Draw with it", variant="primary", size="sm", elem_id="use-model")
+        export = html.box(elem_id="export")
+        delete = gr.Button("Delete", variant="stop", size="sm", elem_id="delete")
+    with gr.Group(visible=False) as question:
+        asked = gr.Markdown()
+        with gr.Row():
+            sure = gr.Button("Delete it for good", variant="stop", size="sm", elem_id="sure")
+            keep = gr.Button("Keep it", size="sm")
+    card = gr.Markdown(NO_CARD, elem_id="card")
+    picked = gr.State("")
+    own: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+    async def listed(picked: str) -> str:
+        return _cards(jobs, picked)
+
+    tab.select(listed, picked, cards, **own)
+
+    @in_words
+    async def pick(event: gr.EventData) -> Any:
+        name = jobs.registry.model(event.pick)
+        record = (jobs.facts or {}).get("models", {}).get(name, {})
+        text = record.get("card") or record.get("error") or "Its card is there when the models are loaded."
+        here = gr.Button(interactive=_is_own(jobs, name))
+        zipped = f'<a class="button" href="api/v1/models/{quote(name)}/export" download>Export</a>'
+        shown = _cards(jobs, name), gr.Row(visible=True), zipped, here
+        return name, *shown, gr.Group(visible=False), _below_title(text)
+
+    cards.select(pick, None, [picked, cards, actions, export, delete, question, card], **own)
+
+    @in_words
+    async def using(name: str) -> Any:
+        return (
+            gr.Dropdown(choices=list(jobs.registry.models()), value=name),
+            gr.Tabs(selected="create"),
+            *own_values(jobs, name),
+        )
+
+    use.click(using, picked, [created.model, tabs, *created.own], **own)
+
+    @in_words
+    async def ask(name: str) -> Any:
+        jobs.registry.trained_here(name)
+        words = f"**Delete the model {name}?** Its weights and all that its training left are gone then."
+        return gr.Group(visible=True), words
+
+    delete.click(ask, picked, [question, asked], **own)
+
+    @in_words
+    async def deleting(name: str) -> Any:
+        models.forget(jobs, name)
+        names = list(jobs.registry.models())
+        left = gr.Dropdown(choices=names, value=next(iter(names), None))
+        return "", _cards(jobs, ""), gr.Row(visible=False), gr.Group(visible=False), NO_CARD, left
+
+    sure.click(deleting, picked, [picked, cards, actions, question, card, created.model], **own)
+
+    async def kept() -> Any:
+        return gr.Group(visible=False)
+
+    keep.click(kept, None, question, **own)
+
+
+def _is_own(jobs: Jobs, name: str) -> bool:
+    """Whether it was trained here, and may be deleted."""
+    try:
+        jobs.registry.trained_here(name)
+    except ModelFolderError:
+        return False
+    return True
+
+
+def _cards(jobs: Jobs, picked: str) -> str:
+    """Every model as a button with what it is in short."""
+    records = (jobs.facts or {}).get("models", {})
+    buttons = "".join(
+        f'<button type="button" data-pick="{html.escape(name)}"{" aria-current=true" * (name == picked)}>'
+        f"<strong>{html.escape(name)}</strong>{_in_short(records.get(name))}</button>"
+        for name in jobs.registry.models()
+    )
+    return f'<div class="cards">{buttons}</div>' if buttons else NONE
+
+
+def _in_short(record: Any) -> str:
+    if record is None:
+        return "<span>being looked at</span>"
+    if "error" in record:
+        return f"<span>{html.escape(record['error'])}</span>"
+    side, size = record["size"], record["bytes"] / 2**20
+    return f"<span>{side} × {side} pixels</span><span>{size:.1f} MB</span><span>{record['hash'][:10]}</span>"
+
+
+def _below_title(card: str) -> str:
+    """A card without the lines for machines that it may begin with."""
+    return card.split("---", 2)[2] if card.startswith("---") else card

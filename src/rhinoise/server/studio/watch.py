@@ -1,0 +1,192 @@
+"""Watch: a picture in noise and brought back, how one comes to be, and where the model looks meanwhile."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image, ImageSequence
+
+from rhinoise.server.asks import AttentionAsk, ForwardAsk, GenerateAsk, ReconstructAsk
+from rhinoise.server.jobs import Job, Jobs, NotThereError
+from rhinoise.server.pictures import data_uri
+from rhinoise.server.studio import html, pictures
+from rhinoise.server.studio.following import SENT, SOURCE, following, uploaded
+from rhinoise.server.studio.words import in_words
+
+FRAMES = 20
+"""Steps of noise under the slider."""
+TIMES = 8
+NO_PICTURE = html.empty(
+    "Drop a picture on the left, or take the one that was drawn last: here it drowns in noise."
+)
+NO_RETURN = html.empty(
+    "Choose how far to noise the picture, then see what the model makes of it, eight times."
+)
+NO_FILM = html.empty("Draw something in the tab Create first, then see here how it came to be, step by step.")
+NO_MAPS = html.empty("Write a few words and see, for each of them, where the model looks while it draws.")
+
+
+def build(jobs: Jobs, model: gr.Dropdown) -> None:
+    """The tab's content."""
+    gr.Markdown("### A picture in noise")
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=1, min_width=260):
+            image = gr.Image(
+                type="pil",
+                label="Any picture",
+                sources=["upload", "clipboard"],
+                height=260,
+                buttons=[],
+                elem_id="watched",
+            )
+            last = gr.Button("Take the one that was drawn last", size="sm", elem_id="take-last")
+        with gr.Column(scale=2, min_width=300):
+            noised = html.box(html.FLIP, value=NO_PICTURE, elem_id="noised")
+    gr.Markdown("### And back again")
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=1, min_width=260):
+            strength = gr.Slider(
+                0.1, 1, value=0.5, step=0.05, label="Noise it this far", info="at 1 nothing of it is left"
+            )
+            back = gr.Button(f"Bring it back {TIMES} times", elem_id="bring-back")
+        with gr.Column(scale=2, min_width=300):
+            returned = html.box(value=NO_RETURN, elem_id="returned")
+    gr.Markdown("### The film of the last picture")
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=1, min_width=260):
+            play = gr.Button("Show how it came to be", elem_id="film")
+        with gr.Column(scale=2, min_width=300):
+            film = html.box(html.FLIP, value=NO_FILM, elem_id="shown-film")
+    gr.Markdown("### Where it looks")
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=1, min_width=260):
+            words = gr.Textbox(
+                label="What to draw", placeholder="a red heart", max_length=400, elem_id="words"
+            )
+            look = gr.Button("Show where it looks", elem_id="look")
+        with gr.Column(scale=2, min_width=300):
+            maps = html.box(html.FLIP, value=NO_MAPS, elem_id="maps")
+
+    own: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+    @in_words
+    async def newest() -> Any:
+        made = pictures.newest(jobs)
+        if not made:
+            raise NotThereError("nothing has been drawn yet: draw something in the tab Create")
+        return str(jobs.made(made[0].job, made[0].name))
+
+    last.click(newest, None, image, **own)
+
+    @in_words
+    async def drown(model: str, image: Image.Image | None) -> AsyncIterator[str]:
+        if image is None:
+            yield NO_PICTURE
+            return
+        ask = ForwardAsk(model=model or "", image=SENT, steps=FRAMES, latents=True, frames=True)
+        job = jobs.submit(ask, files={"image": uploaded(jobs, image)}, source=SOURCE)
+        async for seen in following(jobs, job.id):
+            yield seen.bar()
+        yield _drowned(jobs, job)
+
+    image.change(drown, [model, image], noised, **own)
+
+    @in_words
+    async def bring(model: str, image: Image.Image | None, strength: float) -> AsyncIterator[str]:
+        if image is None:
+            raise NotThereError("there is no picture to noise: drop one above")
+        ask = ReconstructAsk(model=model or "", image=SENT, strength=strength, count=TIMES, steps=None)
+        job = jobs.submit(ask, files={"image": uploaded(jobs, image)}, source=SOURCE)
+        async for seen in following(jobs, job.id):
+            yield seen.bar()
+        yield _returned(jobs, job)
+
+    back.click(bring, [model, image, strength], returned, **own)
+
+    @in_words
+    async def filming() -> AsyncIterator[str]:
+        made = pictures.newest(jobs)
+        if not made:
+            raise NotThereError("nothing has been drawn yet: draw something in the tab Create")
+        ask, files = _filmed(jobs, made[0].job)
+        job = jobs.submit(ask, files=files, source=SOURCE)
+        async for seen in following(jobs, job.id):
+            yield seen.bar()
+        (frames,) = jobs.folder(job).glob("*.film.webp")
+        yield await asyncio.to_thread(_film, frames)
+
+    play.click(filming, None, film, **own)
+
+    @in_words
+    async def looking(model: str, words: str) -> AsyncIterator[str]:
+        job = jobs.submit(AttentionAsk(model=model or "", prompt=words or "", steps=None), source=SOURCE)
+        async for seen in following(jobs, job.id):
+            yield seen.bar()
+        yield _looked(jobs, job)
+
+    gr.on([look.click, words.submit], looking, [model, words], maps, **own)
+
+
+def _drowned(jobs: Jobs, job: Job) -> str:
+    """The forward process, in pixels and in latents."""
+    numbers = json.loads(jobs.made(job, "strip.json").read_text(encoding="utf-8"))
+    frames = []
+    for place, frame in enumerate(numbers["pixels"]):
+        snr = frame["snr_db"]
+        clean = "pure noise" if place else "no noise"
+        words = f"t = {frame['t']:.2f}, {clean if snr is None else f'{snr:.1f} dB of signal to noise'}"
+        sources = [html.address(job, f"{space}-{place:02d}.png") for space in ("pixels", "latents")]
+        frames.append((sources, words))
+    heads = '<div class="heads"><span>in its pixels</span><span>in the model’s latents, decoded</span></div>'
+    return heads + html.flip(frames, "How much noise")
+
+
+def _returned(jobs: Jobs, job: Job) -> str:
+    """The reconstructions, their mean, and where they differ."""
+    numbers = json.loads(jobs.made(job, "distances.json").read_text(encoding="utf-8"))
+    own = [
+        html.picture(html.address(job, name), f"{far['psnr']:.1f} dB from it")
+        for name, far in numbers["pictures"].items()
+    ]
+    spread = numbers["deviation"]
+    both = [
+        html.picture(html.address(job, "mean.png"), "their mean"),
+        html.picture(
+            html.address(job, "std.png"), f"where they differ: up to {spread['largest']:.0f} of 255"
+        ),
+    ]
+    return html.row([*own, *both])
+
+
+def _filmed(jobs: Jobs, job: Job) -> tuple[GenerateAsk, dict[str, bytes]]:
+    """The request of a job's first picture again, with a film; the pictures that it was given are too."""
+    request = dict(job.request) | {"film": True, "check": False, "preview": False, "count": 1}
+    given = {name: request[name] for name in ("image", "mask") if request[name] is not None}
+    files = {name: jobs.given(job, name) for name in given}
+    return GenerateAsk(**request | dict.fromkeys(given, SENT)), files
+
+
+def _film(file: Path) -> str:
+    """A film's frames under a slider."""
+    frames = []
+    with Image.open(file) as film:
+        for number, frame in enumerate(ImageSequence.Iterator(film), start=1):
+            frames.append(([data_uri(frame.convert("RGB"))], f"frame {number}"))
+    return html.flip(frames, "Step")
+
+
+def _looked(jobs: Jobs, job: Job) -> str:
+    """A word each, and where the model looked for it."""
+    numbers = json.loads(jobs.made(job, "attention.json").read_text(encoding="utf-8"))
+    frames = [("the picture", html.address(job, "picture.png"), "Point at a word.")]
+    for word in numbers["words"]:
+        if "overlay" in word:
+            changed = word["without"]["rms"]
+            under = (
+                f"bright where it looks for “{word['word']}”; without the word {changed:.0f} of 255 change"
+            )
+            frames.append((word["word"], html.address(job, word["overlay"]), under))
+    return html.choices(frames)
