@@ -62,7 +62,7 @@ def forecast(request: ForecastRequest) -> Generator[Event, None, Forecast]:
     growth = Growth()
     with tempfile.TemporaryDirectory() as folder, watched(growth):
         run = RunFolder(Path(folder))
-        pictures = yield from read_pictures(run, request.source, recipe)
+        pictures = yield from read_pictures(request.source, recipe)
         training = Training(run, Clock(run), recipe, pictures, autoencoder, network)
         side = recipe.size // autoencoder.factor
         shape = (len(pictures.prepared), autoencoder.latent_channels, side, side)
