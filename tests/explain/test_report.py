@@ -14,7 +14,7 @@ from rhinoise.explain.chapters.latents import atlas_chapter, autoencoder_chapter
 from rhinoise.explain.chapters.losses import POINTS, loss_chapter, thinned
 from rhinoise.explain.chapters.training import Plan, plan_chapter, samples_chapter
 from rhinoise.explain.chapters.worth import next_chapter, replicas_chapter, scores_chapter
-from rhinoise.explain.report import SHOWN, Book, pictures
+from rhinoise.explain.report import SHOWN, Book, Words, pictures
 
 EMPTY = Data(
     source="a", learnt=None, held_out=None, skipped=(), licences=(), started_from=None, why_not="why"
@@ -76,3 +76,21 @@ def test_a_loss_chapter_says_its_own_numbers() -> None:
     assert "0.800 at step 20" in said
     assert "25% lower" in said
     assert "20% more" in said
+
+
+def test_pictures_that_the_model_did_not_learn_from_are_not_told_as_if_it_had():
+    """Once `report MODEL --data OTHER` said that OTHER's pictures were learnt, and that nothing was skipped."""
+    told = Data(
+        source="emoji",
+        learnt=5,
+        held_out=1,
+        skipped=None,
+        licences=(),
+        started_from=None,
+        why_not="why",
+        others="mixed",
+    )
+    said = " ".join(block.text for block in data_chapter(told).blocks if isinstance(block, Words))
+    assert "learnt from 5 pictures of emoji" in said
+    assert "on other pictures, of mixed" in said
+    assert "skipped" not in said

@@ -30,18 +30,22 @@ def book_of(known: Kept, answers: Mapping[str, Any] | None) -> Book:
     """All chapters; without answers those alone that need none."""
     found = answers or {}
     name = known.place.name
-    learnt, held_out = found.get("counts", (known.facts.get("pictures"), known.facts.get("held_out")))
+    counts = found.get("counts", (None, None))
+    learnt, held_out = (
+        known.facts.get(fact, count) for fact, count in zip(("pictures", "held_out"), counts, strict=True)
+    )
     commands = commands_of(known)
     data = Data(
         source=_called(known.source),
         learnt=learnt,
         held_out=held_out,
-        skipped=known.skipped,
+        skipped=known.skipped if known.is_run else None,
         licences=licences_of(known.facts) or found.get("licences", []),
         started_from=_started(known),
         sheet=found.get("sheet", ()),
         report=None if isinstance(found.get("data"), str) else found.get("data"),
         why_not=found.get("data", "") if isinstance(found.get("data"), str) else "",
+        others=None if found.get("others") is None else _called(found["others"]),
     )
     plan = Plan(
         stages=known.stages,
@@ -203,7 +207,7 @@ def _found(
         finished=known.finished,
         learnt=data.learnt,
         held_out=data.held_out,
-        skipped=len(data.skipped),
+        skipped=len(data.skipped or ()),
         one_word=report.captions.one_word / report.captions.total if report else None,
         alike=report.alike / report.pictures if report else None,
         psnr=score["psnr"] if score else None,

@@ -122,6 +122,7 @@ def _asked(known: Kept, request: ReportRequest) -> Generator[Event, None, dict[s
     answers["sheet"] = pictures(learnt.prepared.images(rows.tolist()), captions)
     answers["licences"] = [asdict(licence) for licence in learnt.prepared.dataset.licences]
     answers["counts"] = len(learnt.train), len(learnt.held_out)
+    answers["others"] = None if request.data == known.source else request.data
     answers["laps"] = laps
     return answers
 

@@ -15,7 +15,7 @@ class Data:
     source: str
     learnt: int | None
     held_out: int | None
-    skipped: Sequence[tuple[str, str]]
+    skipped: Sequence[tuple[str, str]] | None
     """Name and reason."""
     licences: Sequence[Mapping[str, str]]
     started_from: str | None
@@ -24,6 +24,8 @@ class Data:
     report: DataReport | None = None
     why_not: str = ""
     """Why there is no `report`."""
+    others: str | None = None
+    """Other pictures, which this book looks at instead of those."""
 
 
 def data_chapter(data: Data) -> Chapter:
@@ -46,6 +48,8 @@ def data_chapter(data: Data) -> Chapter:
                 f"It did not begin from nothing: it began as {data.started_from}, which knew others before."
             )
         )
+    if data.others:
+        blocks.append(Words(f"What is shown and measured below is so on other pictures, of {data.others}."))
     if data.sheet:
         said = f"{len(data.sheet)} of them, evenly from first to last, as the model sees them."
         blocks.append(Gallery(data.sheet, said, "6rem"))
@@ -53,7 +57,8 @@ def data_chapter(data: Data) -> Chapter:
         blocks += _captions(data.report)
     elif data.why_not:
         blocks.append(Missing(data.why_not))
-    blocks += _skipped(data.skipped)
+    if data.skipped is not None:
+        blocks += _skipped(data.skipped)
     blocks += _licences(data)
     return Chapter(
         name="data",
@@ -64,7 +69,8 @@ def data_chapter(data: Data) -> Chapter:
             "source": data.source,
             "learnt": data.learnt,
             "held_out": data.held_out,
-            "skipped": [list(item) for item in data.skipped],
+            "skipped": None if data.skipped is None else [list(item) for item in data.skipped],
+            "looked at": data.others or data.source,
             "licences": [dict(licence) for licence in data.licences],
             "started_from": data.started_from,
         }
