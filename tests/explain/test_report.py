@@ -79,7 +79,7 @@ def test_a_loss_chapter_says_its_own_numbers() -> None:
 
 
 def test_pictures_that_the_model_did_not_learn_from_are_not_told_as_if_it_had():
-    """Once `report MODEL --data OTHER` said that OTHER's pictures were learnt, and that nothing was skipped."""
+    """Once `report MODEL --data OTHER` said that pictures of OTHER were learnt, and nothing skipped."""
     told = Data(
         source="emoji",
         learnt=5,
