@@ -13,6 +13,7 @@ from rhinoise.explain.plots.style import DPI
 from rhinoise.nets.autoencoder import IdentityAutoencoder, IdentityConfig
 from rhinoise.nets.transformer import Transformer, TransformerConfig
 from rhinoise.storage import bundle
+from rhinoise.workflows.forward import ForwardRequest, forward
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
