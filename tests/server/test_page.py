@@ -27,6 +27,13 @@ def trouble() -> list[str]:
     return []
 
 
+@pytest.fixture(autouse=True)
+def quiet(trouble: list[str]) -> Iterator[None]:
+    """After every test: nothing was said on the console, and no other host was asked."""
+    yield
+    assert trouble == []
+
+
 @pytest.fixture(scope="module")
 def page(browser: Any, server: str, trouble: list[str]) -> Iterator[Any]:
     """The page, open, its models known."""
@@ -67,6 +74,7 @@ def jobs(server: str, kind: str) -> list[dict[str, Any]]:
 
 def draw(page: Any, server: str, prompt: str) -> dict[str, Any]:
     """Draw from the tab Create; the job that did."""
+    tab(page, "Create")
     before = len(jobs(server, "generate"))
     page.locator("#prompt textarea").fill(prompt)
     page.locator("#draw").click()
@@ -167,7 +175,8 @@ def test_a_picture_restores_its_request(page: Any, server: str) -> None:
     assert httpx.get(f"{server}/api/v1/jobs/{again['id']}/files/{name}").content == drawn
 
 
-def test_noise_and_back_a_film_and_where_it_looks(page: Any) -> None:
+def test_noise_and_back_a_film_and_where_it_looks(page: Any, server: str) -> None:
+    draw(page, server, "a blue ring")
     tab(page, "Watch")
     page.locator("#take-last").click()
     slider = page.locator("#noised input[type=range]")
@@ -247,7 +256,3 @@ def test_a_client_of_gradios_draws(server: str) -> None:
     (address,) = client.predict("a red bar", 5, 1, "", api_name="/generate")
     assert re.fullmatch(r"api/v1/jobs/[0-9a-f]{32}/files/a-red-bar-5-00\.png", address)
     assert httpx.get(f"{server}/{address}").headers["content-type"] == "image/png"
-
-
-def test_nothing_was_said_on_the_console_and_no_other_host_asked(page: Any, trouble: list[str]) -> None:
-    assert trouble == []

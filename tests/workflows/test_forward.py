@@ -13,6 +13,7 @@ from rhinoise.explain.plots.style import DPI
 from rhinoise.nets.autoencoder import IdentityAutoencoder, IdentityConfig
 from rhinoise.nets.transformer import Transformer, TransformerConfig
 from rhinoise.storage import bundle
+from rhinoise.workflows.forward import ForwardRequest, forward
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -96,3 +97,20 @@ def test_all_schedules_are_drawn_beside_each_other(cli: Callable, tmp_path: Path
     assert result.exit_code == 0, result.stderr
     assert set(json.loads(out.with_suffix(".json").read_text())) == set(SCHEDULES)
     assert Image.open(out).convert("RGB").width > 1000
+
+
+def test_frames_are_pictures_of_their_own_from_clean_to_noise(
+    trained: Path, shapes: Path, tmp_path: Path
+) -> None:
+    request = ForwardRequest(
+        image=shapes / "red-circle.png", out=tmp_path / "strip.png", steps=4, model=trained, frames=True
+    )
+    list(forward(request))
+    for space in ("pixels", "latents"):
+        names = sorted(path.name for path in tmp_path.glob(f"{space}-*.png"))
+        assert names == [f"{space}-{number:02d}.png" for number in range(5)]
+    assert not (tmp_path / "strip.png").exists()
+    numbers = json.loads((tmp_path / "strip.json").read_text())
+    assert [frame["t"] for frame in numbers["pixels"]] == [0, 0.25, 0.5, 0.75, 1]
+    with Image.open(tmp_path / "pixels-00.png") as first:
+        assert first.text["Software"] == "rhinoise"

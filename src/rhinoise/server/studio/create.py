@@ -104,7 +104,7 @@ def build(jobs: Jobs, model: gr.Dropdown) -> Create:
                 vary = gr.Button("Vary", size="sm", min_width=70)
                 edit = gr.Button("Paint on it", size="sm", min_width=90)
                 reuse = gr.Button("Its request", size="sm", min_width=90)
-                walk = gr.Button("Walk between the last two", size="sm", min_width=170, interactive=False)
+                walk = gr.Button("Walk from A to B", size="sm", min_width=110, interactive=False)
             gr.Markdown("### Pictures made here")
             gallery = html.box(html.PICK, elem_id="gallery")
 

@@ -116,7 +116,7 @@ def build(jobs: Jobs, created: Create, tab: gr.Tab) -> None:
 
     @in_words
     async def timing(
-        source: str, name: str, minutes: float, size: int, start: str, settings: str
+        source: str, name: str, minutes: int, size: int, start: str, settings: str
     ) -> AsyncIterator[str]:
         ask = ForecastAsk(source=source, size=size, settings=_lines(settings))
         job = jobs.submit(ask, source=SOURCE)
@@ -127,7 +127,7 @@ def build(jobs: Jobs, created: Create, tab: gr.Tab) -> None:
     time.click(timing, asked, forecast, **own)
 
     @in_words
-    async def begin(source: str, name: str, minutes: float, size: int, start: str, settings: str) -> Any:
+    async def begin(source: str, name: str, minutes: int, size: int, start: str, settings: str) -> Any:
         fresh = start == SCRATCH
         ask = TrainAsk(
             source=source,
@@ -190,7 +190,7 @@ def _lines(text: str | None) -> tuple[str, ...]:
     return tuple(line.strip() for line in (text or "").splitlines() if line.strip())
 
 
-def _forecast(found: Any, minutes: float) -> str:
+def _forecast(found: Any, minutes: int) -> str:
     """What a forecast says for a number of minutes."""
     pictures = found["pictures"]
     seen = 60 * minutes * found["share"] / found["seconds_per_step"] * found["batch"]
