@@ -1,5 +1,6 @@
 """The page as a whole: its tabs, the model they share, its looks; mounted into the application at /."""
 
+import asyncio
 import os
 from typing import Any
 
@@ -19,6 +20,11 @@ def mount(app: FastAPI, jobs: Jobs) -> None:
     # The only place that says so: nothing is told to anyone, no newer version looked for.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["GRADIO_TEMP_DIR"] = str(jobs.config.data / "page")
+    # Within a loop: outside of one, Gradio makes loops of its own and never closes them.
+    asyncio.run(_mount(app, jobs))
+
+
+async def _mount(app: FastAPI, jobs: Jobs) -> None:
     gr.mount_gradio_app(
         app,
         blocks(jobs).queue(default_concurrency_limit=None),
