@@ -41,6 +41,30 @@ def test_jobs_are_selected_in_order(tmp_path: Path) -> None:
         store.get("1")
 
 
+@pytest.mark.parametrize("state", ["cancelled", "paused"])
+def test_what_was_told_to_stop_does_not_begin_again(tmp_path: Path, state: str) -> None:
+    """Its server was killed before the worker had left it."""
+    store = Store(tmp_path / "jobs.sqlite")
+    store.add("one", "train", {}, "")
+    store.set("one", state="running", stopping=state)
+    store.close()
+    job = Store(tmp_path / "jobs.sqlite").get("one")
+    assert (job.state, job.stopping) == (state, None)
+    assert (job.ended is not None) == job.has_ended
+
+
+def test_the_oldest_are_those_that_ended_first(tmp_path: Path) -> None:
+    """A training of a week is not forgotten in the minute in which it ends, for having begun first."""
+    store = Store(tmp_path / "jobs.sqlite")
+    for id, kind, ended in (("week", "train", 9.0), ("early", "generate", 1.0), ("late", "generate", 2.0)):
+        store.add(id, kind, {}, "")
+        store.set(id, state="done", ended=ended)
+    store.add("open", "generate", {}, "")
+    assert store.beyond(1, ["generate"]) == ["early"]
+    assert store.beyond(1, ["generate", "train"]) == ["late", "early"]
+    assert store.beyond(2, ["generate"]) == []
+
+
 def test_another_file_is_no_queue(tmp_path: Path) -> None:
     (tmp_path / "jobs.sqlite").write_text("notes of mine, and more of them" * 100)
     with pytest.raises(ConfigError, match="not a queue of jobs"):

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from rhinoise.core.backend import best_device
-from rhinoise.core.errors import RhinoiseError
 from rhinoise.pipeline.latent_diffusion import own_sampling
 from rhinoise.storage.card import card
 from rhinoise.storage.description import describe
@@ -27,9 +26,9 @@ def _model(place: str) -> dict[str, Any]:
     try:
         run = RunFolder(find_model(place))
         found = describe(run.model if run.model.is_dir() else run.root)
-    except (RhinoiseError, OSError) as error:  # OSError: it was deleted meanwhile
+        sampling = own_sampling(found.facts)
+    except Exception as error:  # deleted meanwhile, or an odd folder: the others are told of all the same
         return {"error": str(error)}
-    sampling = own_sampling(found.facts)
     return {
         "size": found.facts.get("size"),
         "hash": found.hash,

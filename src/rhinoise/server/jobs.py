@@ -7,6 +7,7 @@ drawings at every step. Drawings of one shape that wait together go as one batch
 import asyncio
 import logging
 import secrets
+import sqlite3
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -23,14 +24,16 @@ from rhinoise.server.live import Live, Told
 from rhinoise.server.pictures import checked
 from rhinoise.server.registry import Registry
 from rhinoise.server.settings import Limits, ServeConfig
-from rhinoise.server.store import ENDED, OPEN, Job, Store
+from rhinoise.server.store import ENDED, OPEN, Job, State, Store
 
 log = logging.getLogger(__name__)
 
 BATCH = 16
 """Pictures that are drawn at a time, as `pipeline.latent_diffusion.BATCH`."""
 MOST_LOSSES = 3
-"""A job that takes the worker down so often is given up."""
+"""A job that takes the worker down so often, one time after the other, is given up."""
+STEADY_SECONDS = 600.0
+"""A worker that was at a job for so long did not end because of its beginning: the count starts anew."""
 STOP_SECONDS = 30.0
 """What a job has to stop in when it is told to; then the worker is ended."""
 LONG_STOP_SECONDS = 300.0
@@ -80,6 +83,8 @@ class Jobs:
         """Called with every job that has changed its state."""
         self.drawing: set[str] = set()
         self.training: str | None = None
+        self.ends_worker = False
+        """Whether it was ended from here: no job's fault."""
         self.worker = WorkerLink(config.data / "worker", self._heard, self._lost)
         self.watching: asyncio.Task[None] | None = None
         for job in self.store.select(OPEN):
@@ -126,7 +131,7 @@ class Jobs:
             ConfigError: more than the limits allow, or a name that is taken.
         """
         limits = self.config.limits
-        if self.store.count(OPEN) >= limits.queue:
+        if self.store.count(["waiting", "running"]) >= limits.queue:
             raise QueueFullError(f"{limits.queue} jobs are waiting already: try again later")
         kind, id = ask.kind, secrets.token_hex(16)
         request = ask.model_dump(mode="json", exclude={"kind"})
@@ -250,7 +255,7 @@ class Jobs:
 
     # --- the worker
 
-    def _stop(self, id: str, state: str, **values: Any) -> Job:
+    def _stop(self, id: str, state: State, **values: Any) -> Job:
         job = self.get(id)
         if job.has_ended:
             return job
@@ -260,6 +265,7 @@ class Jobs:
         if live.stopping is None or live.stopping["state"] == "paused":  # what ends it is the last word
             live.stopping, live.told_to = {"state": state, **values}, time.monotonic()
             self.worker.tell({"do": "stop", "id": id})
+            return self.store.set(id, stopping=state)
         return job
 
     def _hand_out_soon(self) -> None:
@@ -274,33 +280,42 @@ class Jobs:
         if self.training is None:
             first = next((job for job in waiting if KINDS[job.kind].long), None)
             if first is not None:
-                self.training = first.id
                 self._run([first])
         if not self.drawing:
             short = [job for job in waiting if not KINDS[job.kind].long]
             if short:
-                batch = _batch(short)
-                self.drawing = {job.id for job in batch}
-                self._run(batch)
+                self._run(_batch(short))
 
     def _run(self, batch: Sequence[Job]) -> None:
-        jobs = []
-        for job in batch:
-            out = self.folder(job)
-            try:
-                out.mkdir(parents=True, exist_ok=True)
-                placed = self.registry.placed(job.request, self._given(job.id), KINDS[job.kind].files)
-            except RhinoiseError as error:  # a model that is gone since it was asked for
-                self._becomes(job.id, "failed", error=str(error), sort=type(error).__name__)
-            except OSError as error:
-                self._becomes(job.id, "failed", error=f"it has no folder: {error.strerror}", sort=None)
-            else:
-                live = self.live[job.id]
-                live.began, live.stopping = time.monotonic(), None
-                self._becomes(job.id, "running", started=time.time())
-                jobs.append({"id": job.id, "kind": job.kind, "request": placed, "out": str(out.absolute())})
-        if jobs:
-            self.worker.tell({"do": "run", "jobs": jobs})
+        """Give these to the worker: one training, or what is drawn together."""
+        begun = [given for job in batch if (given := self._begun(job)) is not None]
+        if begun:
+            self.worker.tell({"do": "run", "jobs": begun})
+
+    def _begun(self, job: Job) -> Told | None:
+        """A job as the worker is told of it, which is running from now on; None where it cannot be."""
+        out = self.folder(job)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            placed = self.registry.placed(job.request, self._given(job.id), KINDS[job.kind].files)
+        except RhinoiseError as error:  # a model that is gone since it was asked for
+            self._becomes(job.id, "failed", error=str(error), sort=type(error).__name__)
+            return None
+        except OSError as error:
+            self._becomes(job.id, "failed", error=f"it has no folder: {error.strerror}", sort=None)
+            return None
+        try:
+            self._becomes(job.id, "running", started=time.time())
+        except sqlite3.Error:  # it waits on: see `_take_up`
+            log.exception("a job could not be begun")
+            return None
+        live = self.live[job.id]
+        live.began, live.stopping = time.monotonic(), None
+        if KINDS[job.kind].long:
+            self.training = job.id
+        else:
+            self.drawing.add(job.id)
+        return {"id": job.id, "kind": job.kind, "request": placed, "out": str(out.absolute())}
 
     def _heard(self, told: Told) -> None:
         """An event of the worker's."""
@@ -331,21 +346,29 @@ class Jobs:
             job, stopping = self.store.get(id), self.live[id].stopping
             if stopping is not None:
                 self._becomes(id, **stopping)
-            elif job.losses + 1 >= MOST_LOSSES:
+            elif (losses := self._losses(job)) >= MOST_LOSSES:
                 sentence = f"the worker ended {MOST_LOSSES} times while at it: too little memory?"
                 self._becomes(id, "failed", error=sentence, sort="DeviceError")
             else:
-                self._becomes(id, "waiting", losses=job.losses + 1)
+                self._becomes(id, "waiting", losses=losses)
+        self.ends_worker = False
+
+    def _losses(self, job: Job) -> int:
+        """How often in a row a job took the worker down, now that it has ended."""
+        if self.ends_worker:
+            return job.losses
+        steady = time.monotonic() - self.live[job.id].began > STEADY_SECONDS
+        return 1 if steady else job.losses + 1
 
     def _under_way(self) -> list[str]:
         """What the worker was given and has not ended."""
         return [*self.drawing, *([self.training] if self.training else [])]
 
-    def _becomes(self, id: str, state: str, **values: Any) -> Job:
+    def _becomes(self, id: str, state: State, **values: Any) -> Job:
         """A job's new state: on the disk first, then told."""
         if state in ENDED:
             values["ended"] = time.time()
-        job = self.store.set(id, state=state, **values)
+        job = self.store.set(id, state=state, stopping=None, **values)
         if state != "running":
             self.drawing.discard(id)
             self.training = None if self.training == id else self.training
@@ -375,6 +398,7 @@ class Jobs:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             try:
+                self._take_up()
                 self._end_what_takes_too_long()
                 if time.monotonic() - forgot > FORGET_SECONDS:
                     forgot = time.monotonic()
@@ -383,15 +407,26 @@ class Jobs:
             except Exception:  # a full disk, say: the next round may find it mended
                 log.exception("what takes too long, or is old, could not be looked after")
 
+    def _take_up(self) -> None:
+        """What a failure kept from the worker, such as a full disk, is handed out after all."""
+        for job in self.store.select(["running"]):
+            if job.id not in self._under_way():
+                self._becomes(job.id, "waiting")
+        self._hand_out()
+
     def _end_what_takes_too_long(self) -> None:
         now, most = time.monotonic(), self.config.limits.job_seconds
         for id in self._under_way():
             live, is_long = self.live[id], id == self.training
-            if live.stopping is not None:
-                if now - live.told_to > (LONG_STOP_SECONDS if is_long else STOP_SECONDS):
-                    self.worker.kill()
-            elif not is_long and now - live.began > most:
-                self._stop(id, "failed", error=f"it took more than {most:g} seconds", sort="TooLong")
+            if live.stopping is None:
+                if not is_long and now - live.began > most:
+                    self._stop(id, "failed", error=f"it took more than {most:g} seconds", sort="TooLong")
+            elif is_long and self.drawing:
+                live.told_to = now  # it is not its turn
+            # Where there is a training, its step, which may be long, is ended first.
+            elif now - live.told_to > (LONG_STOP_SECONDS if self.training else STOP_SECONDS):
+                self.ends_worker = True
+                self.worker.kill()
 
 
 def _batch(waiting: Sequence[Job]) -> list[Job]:

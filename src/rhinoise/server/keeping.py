@@ -5,17 +5,17 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from rhinoise.server.asks import KINDS
 from rhinoise.server.settings import ServeConfig
-from rhinoise.server.store import ENDED, Store
+from rhinoise.server.store import Store
 
 GONE = ".deleted."
 """What a name begins with of which nothing is to be left."""
 
 
 def forget(config: ServeConfig, store: Store) -> list[str]:
-    """Remove what is old; the ids of jobs that were forgotten. Trained models stay."""
-    too_many = store.count(ENDED) - config.limits.kept_jobs
-    forgotten = [job.id for job in store.select(ENDED, most=too_many)] if too_many > 0 else []
+    """Remove what is old; the ids of jobs that were forgotten. Trainings and what they made stay."""
+    forgotten = store.beyond(config.limits.kept_jobs, [name for name, kind in KINDS.items() if not kind.long])
     for id in forgotten:
         store.forget(id)
         remove(config.jobs / id)

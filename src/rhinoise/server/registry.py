@@ -25,12 +25,13 @@ class Registry:
     def models(self) -> dict[str, str]:
         """Name => folder, or BUNDLED: those that were given, else the bundled one, and those trained here.
 
-        The first is the default one.
+        The first is the default one; of two of one name it is the one that was given.
         """
         given = self.config.models or ((BUNDLED,) if _has_bundled() else ())
         found = {Path(place).name: _absolute(place) for place in given}
         trained = sorted(self.config.runs.glob("[!.]*/model"), key=_when, reverse=True)
-        return found | {model.parent.name: _absolute(model.parent) for model in trained}
+        here = {model.parent.name: _absolute(model.parent) for model in trained}
+        return found | {name: place for name, place in here.items() if name not in found}
 
     def model(self, name: str) -> str:
         """The name of a model, "" that of the default one; ConfigError where there is none."""

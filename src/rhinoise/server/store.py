@@ -19,11 +19,11 @@ _TABLE = """
 create table if not exists jobs (
     id text primary key, kind text not null, request text not null, state text not null,
     created real not null, started real, ended real, losses integer not null default 0,
-    error text, sort text, result text, source text not null default ''
+    error text, sort text, result text, source text not null default '', stopping text
 );
 create index if not exists by_state on jobs (state, created);
 """
-_FIELDS = "id, kind, request, state, created, started, ended, losses, error, sort, result, source"
+_FIELDS = "id, kind, request, state, created, started, ended, losses, error, sort, result, source, stopping"
 _JSON = ("request", "result")
 
 
@@ -49,6 +49,8 @@ class Job:
     result: Mapping[str, Any] | None
     source: str
     """Which interface asked."""
+    stopping: State | None = None
+    """What it becomes as soon as it has stopped, as it was told to."""
 
     @property
     def has_ended(self) -> bool:
@@ -60,7 +62,7 @@ class Store:
     """The jobs, in the order in which they came."""
 
     def __init__(self, file: Path) -> None:
-        """Open or make the file; jobs that a killed process left running wait again.
+        """Open or make the file; what a killed process left running waits again, or is what it was to be.
 
         ConfigError where it is something else than a queue.
         """
@@ -71,7 +73,11 @@ class Store:
             self.connection.execute("pragma journal_mode = wal")
             self.connection.execute("pragma synchronous = full")
             self.connection.executescript(_TABLE)
-            self.connection.execute("update jobs set state = 'waiting' where state = 'running'")
+            self.connection.execute(
+                "update jobs set state = coalesce(stopping, 'waiting'), stopping = null, ended = "
+                f"case when stopping in ({_marks(list(ENDED))}) then ? end where state = 'running'",
+                (*ENDED, time.time()),
+            )
         except sqlite3.DatabaseError as error:
             self.connection.close()
             raise ConfigError(f"{file} is not a queue of jobs ({error}): move it away") from None
@@ -127,6 +133,16 @@ class Store:
             f"select count(*) from jobs where state in ({_marks(states)})", states
         )
         return int(found.fetchone()[0])
+
+    def beyond(self, kept: int, kinds: Iterable[str]) -> list[str]:
+        """The ids of ended jobs of these kinds, without the `kept` that ended last."""
+        kinds = list(kinds)
+        rows = self.connection.execute(
+            f"select id from jobs where state in ({_marks(list(ENDED))}) and kind in ({_marks(kinds)}) "
+            "order by ended desc, rowid desc limit -1 offset ?",
+            (*ENDED, *kinds, kept),
+        )
+        return [row["id"] for row in rows]
 
     def forget(self, id: str) -> None:
         """Take a job out."""

@@ -122,9 +122,13 @@ class Task:
         self.end("failed", error=f"a fault of the program: {type(error).__name__}: {error}", sort=None)
 
     def stop(self) -> None:
-        """Leave it; what it does on leaving, such as saving, is done."""
-        self.work.close()
-        self.end("stopped")
+        """Leave it; what it does on leaving, such as saving, is done, or told why not."""
+        try:
+            self.work.close()
+        except Exception as error:
+            self.fail(error)
+        else:
+            self.end("stopped")
 
 
 class Worker:
@@ -172,7 +176,7 @@ class Worker:
             case "run":
                 self._begin(command["jobs"])
             case "stop":
-                self._advance_long()
+                self._advance_long()  # leaves it, where it is that one
                 self.unwanted.discard(command["id"])
             case "facts":
                 self.tell({"event": "facts", "facts": facts(command["models"])})
