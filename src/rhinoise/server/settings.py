@@ -23,7 +23,7 @@ class Limits:
     upload_bytes: int = 32 * 2**20
     """Of one picture that is sent."""
     body_bytes: int = 128 * 2**20
-    """Of one request that is not a form: pictures in base64, which are held in memory."""
+    """Of one request with pictures in base64, which are held in memory."""
     folder_bytes: int = 2 * 2**30
     """Of all the pictures that are dropped for one training, and of any form."""
     job_seconds: float = 1800.0
