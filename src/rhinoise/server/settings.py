@@ -68,6 +68,11 @@ class ServeConfig:
         return self.data / "uploads"
 
     @property
+    def page(self) -> Path:
+        """What the page was sent, or shows."""
+        return self.data / "page"
+
+    @property
     def jobs(self) -> Path:
         """A folder per job: what it was given in `in`, what it made in `out`."""
         return self.data / "jobs"

@@ -1,15 +1,13 @@
 """A job as it goes: what the page shows of it until it ends."""
 
-import io
 import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from rhinoise.server.jobs import Job, Jobs
+from rhinoise.core.errors import PictureError
+from rhinoise.server.jobs import Job, Jobs, NotThereError
 from rhinoise.server.pictures import checked
 from rhinoise.server.store import OPEN
 from rhinoise.server.studio import html
@@ -51,11 +49,17 @@ async def done(jobs: Jobs, id: str) -> Job:
     return check_done(await jobs.finished(id))
 
 
-def uploaded(jobs: Jobs, picture: Image.Image) -> bytes:
-    """A picture of the page's as the bytes that jobs are given, checked."""
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    return checked(buffer.getvalue(), jobs.config.limits)
+def uploaded(jobs: Jobs, sent: Mapping[str, Any]) -> bytes:
+    """The bytes of a picture that Gradio was sent and has not looked at, checked.
+
+    Whoever asks says where it lies: nothing but what was sent is read.
+    """
+    path = Path(sent["path"] or "").resolve()
+    if not (path.is_relative_to(jobs.config.page.resolve()) and path.is_file()):
+        raise NotThereError("there is no picture of this name: drop it once more")
+    if path.stat().st_size > jobs.config.limits.upload_bytes:
+        raise PictureError(f"it has more than the {jobs.config.limits.upload_bytes:,} bytes that are taken")
+    return checked(path.read_bytes(), jobs.config.limits)
 
 
 def told(event: Mapping[str, Any]) -> str:
