@@ -1,6 +1,5 @@
 """A job as it goes: what the page shows of it until it ends."""
 
-import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,7 +38,7 @@ async def following(jobs: Jobs, id: str) -> AsyncIterator[Seen]:
     seen = Seen(words=_waiting(jobs))
     yield seen
     async for _, told in jobs.events(id):
-        seen = _after(seen, told, jobs.config.jobs / id / "in")
+        seen = _after(seen, told)
         yield seen
     check_done(jobs.get(id))
 
@@ -75,11 +74,11 @@ def _waiting(jobs: Jobs) -> str:
     return "beginning" if before < 1 else f"waiting, {before} before it"
 
 
-def _after(seen: Seen, event: Mapping[str, Any], given: Path) -> Seen:
-    """What is seen after an event; where on the disk the pictures lie that were `given` is left out."""
+def _after(seen: Seen, event: Mapping[str, Any]) -> Seen:
+    """What is seen after an event."""
     match event["event"]:
         case "said":
-            return replace(seen, words=event["text"].replace(f"{given}{os.sep}", "the "))
+            return replace(seen, words=event["text"])
         case "progress":
             return replace(seen, words=told(event), done=event["done"], total=event["total"])
         case "preview":
