@@ -4,6 +4,7 @@ import asyncio
 import io
 import socket
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from rhinoise.server.jobs import NotThereError
 from rhinoise.server.settings import Limits
 from rhinoise.server.studio import html, pictures
 from rhinoise.server.studio.following import uploaded
+from rhinoise.storage.provenance import GENERATED, png_bytes
 
 SENT = {"meta": {"_type": "gradio.FileData"}}
 
@@ -93,6 +95,23 @@ def test_a_picture_that_was_sent_is_looked_at_before_it_is_decoded(
     assert uploaded(jobs, given) == data
     with pytest.raises(PictureError, match="more than the 100 pixels"):
         uploaded(jobs, sent((10, 11))[0])
+
+
+def test_what_a_picture_says_of_itself_names_no_file(tmp_path: Path) -> None:
+    """Gradio would copy that file to where the page finds it."""
+    picture = tmp_path / "a.png"
+    named = {"prompt": "x", "guidance": {"path": "/etc/hostname", **SENT}}
+    for request, refused in (
+        ({"prompt": "x", "guidance": 2.0}, nullcontext()),
+        (named, pytest.raises(PictureError)),
+    ):
+        picture.write_bytes(
+            png_bytes(
+                Image.new("RGB", (4, 4)), parameters="", request=request, model_hash="", source=GENERATED
+            )
+        )
+        with refused:
+            assert pictures.asked_by(picture).request == request
 
 
 @pytest.mark.parametrize(
