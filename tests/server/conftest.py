@@ -160,6 +160,8 @@ def asking(tmp_path: Path) -> Iterator[Callable[..., TestClient]]:
         apps.append(make_app(config))
         return TestClient(apps[-1], base_url="http://127.0.0.1", raise_server_exceptions=False)
 
-    yield ask
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", "")  # each application sets it: afterwards it is as it was
+        yield ask
     for app in apps:
         asyncio.run(app.state.jobs.close())

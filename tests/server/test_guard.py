@@ -84,19 +84,78 @@ def test_without_a_key_only_this_machines_names_are_answered(
     assert asking().get("/api/v1/jobs", headers={"Host": host}).status_code == status
 
 
-def test_nothing_allows_other_sites_to_read(asking: Callable[..., TestClient]) -> None:
-    answer = asking().get("/api/v1/jobs", headers={"Origin": "http://evil.example"})
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}, 200),
+        ({"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}, 200),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, 403),
+        ({"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors"}, 403),
+        ({"Origin": "http://evil.example"}, 403),
+    ],
+)
+def test_other_sites_may_link_here_and_no_more(
+    asking: Callable[..., TestClient], headers: dict[str, str], status: int
+) -> None:
+    assert asking().get("/config", headers=headers).status_code == status
+
+
+@pytest.mark.parametrize("path", ["/config", "/theme.css", "/api/v1/jobs"])
+@pytest.mark.parametrize("origin", ["http://127.0.0.1", "http://evil.example"])
+def test_nothing_allows_other_sites_to_read(
+    asking: Callable[..., TestClient], path: str, origin: str
+) -> None:
+    """Gradio's own routes would, with credentials."""
+    answer = asking().get(path, headers={"Origin": origin})
     assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "file=http://evil.example/x",
+        "file=https://evil.example/x",
+        "file=HTTP://evil.example/x",
+        "file=%68ttp%3A//evil.example/x",
+        "file%3Dhttp://evil.example/x",
+        "file/http://evil.example/x",
+        "proxy=http://evil.example/x",
+    ],
+)
+def test_no_page_of_another_host_is_fetched(asking: Callable[..., TestClient], path: str) -> None:
+    answer = asking().get(f"/gradio_api/{path}")
+    assert (answer.status_code, answer.json()) == (
+        403,
+        {"error": "this server fetches nothing from elsewhere"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "status"),
+    [
+        ("/api/v1/jobs", "application/json", 413),
+        ("/api/v1/jobs", "multipart/form-data; boundary=x", 413),
+        ("/v1/images/generations", "application/json", 413),
+        ("/api/v1/uploads", "application/x-www-form-urlencoded", 413),
+        ("/api/v1/uploads", "multipart/form-data; boundary=x", 400),
+        ("/sdapi/v1/txt2img", "application/json", 422),
+    ],
+)
+def test_only_what_takes_pictures_takes_much(
+    asking: Callable[..., TestClient], path: str, kind: str, status: int
+) -> None:
+    answer = asking().post(path, content=b" " * (2**20 + 1), headers={"Content-Type": kind})
+    assert answer.status_code == status
 
 
 def test_what_is_too_much_is_not_read(asking: Callable[..., TestClient]) -> None:
     client = asking(limits=Limits(body_bytes=1000))
-    assert client.post("/api/v1/jobs", content=b"x" * 1001).status_code == 413
+    assert client.post("/sdapi/v1/txt2img", content=b"x" * 1001).status_code == 413
 
     def without_length() -> Iterator[bytes]:
         for _ in range(20):
             yield b" " * 100
 
-    answer = client.post("/api/v1/jobs", content=without_length())
+    answer = client.post("/sdapi/v1/txt2img", content=without_length())
     assert answer.status_code == 413
-    assert "more than" in answer.json()["error"]
+    assert "more than" in answer.json()["detail"]

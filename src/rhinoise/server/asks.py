@@ -14,10 +14,12 @@ Steps = Annotated[int | None, Field(default=None, ge=1, le=1000, description="No
 Text = Annotated[str, Field(max_length=4000)]
 Name = Annotated[str, Field(max_length=100)]
 Share = Annotated[float, Field(gt=0, le=1)]
+FILE = r"^(upload:[0-9a-f]{32}|job:[0-9a-f]{32}/[\w.-]+)$"
+"""What files are called."""
 File = Annotated[
     str,
     Field(
-        pattern=r"^(upload:[0-9a-f]{32}|job:[0-9a-f]{32}/[\w.-]+)$",
+        pattern=FILE,
         description="`upload:ID` of a file that was sent, or `job:ID/NAME` of one that a job made.",
     ),
 ]
@@ -156,7 +158,9 @@ class TrainAsk(Strict):
     """A model from pictures."""
 
     kind: Literal["train"] = "train"
-    name: str = Field(pattern=r"^[\w][\w.-]{0,63}$", description="What the model will be called.")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$", description="What the model will be called."
+    )
     source: Name = Field(description="A data set, the name of a folder of the server's, or `folder:ID`.")
     start: Name | None = Field(default=None, description="A model to go on from; None: from scratch.")
     recipe: Name | None = None

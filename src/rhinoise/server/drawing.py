@@ -61,10 +61,16 @@ def _by(size: Size | None) -> str:
     return "auto" if size is None else "{}x{}".format(*size)
 
 
-def check_size(size: Size | None, limits: Limits) -> None:
-    """ConfigError where that is more than the server sends, or nothing."""
+SIDES: Mapping[Format, int] = {"png": 2**31 - 1, "jpeg": 65_500, "webp": 16_383}
+"""Pixels that a side may have at most."""
+
+
+def check_size(size: Size | None, limits: Limits, format: Format = "png") -> None:
+    """ConfigError where that is more than the server, or the format, has room for, or nothing."""
     if size is not None and not 0 < size[0] * size[1] <= limits.pixels:
         raise ConfigError(f"{_by(size)} is not between 1 and the {limits.pixels:,} pixels that are sent")
+    if size is not None and max(size) > SIDES[format]:
+        raise ConfigError(f"a side of a {format} has at most {SIDES[format]:,} pixels, not {max(size):,}")
 
 
 def own_size(jobs: Jobs, model: str) -> Size | None:

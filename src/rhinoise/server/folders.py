@@ -61,13 +61,15 @@ def keep(sent: Iterable[tuple[str, bytes]], config: ServeConfig, into: str = "")
                     raise PictureError("there is a file of this name already")
                 if len(data) > room:
                     raise PictureError("there is no room left in this folder")
+                with replacing(folder / target) as temporary:
+                    temporary.write_bytes(data)
             except PictureError as error:
                 kept.refused[name[:200]] = str(error)
                 continue
+            except OSError as error:  # a folder of this name, or a file where a folder is to be
+                kept.refused[name[:200]] = f"it cannot be kept under this name: {error.strerror}"
+                continue
             room -= len(data)
-            with replacing(folder / target) as temporary:
-                temporary.parent.mkdir(parents=True, exist_ok=True)
-                temporary.write_bytes(data)
             kept.pictures += is_picture
             kept.captions += not is_picture
         if not (kept.pictures or kept.captions):
@@ -107,9 +109,14 @@ def clean_name(name: str) -> str:
     for part in unicodedata.normalize("NFC", name).replace("\\", "/").split("/"):
         part = re.sub(r"[^\w .,()+&@=\'\[\]-]", "_", part).strip(" .")
         stem, dot, ending = part.rpartition(".")
-        part = f"{stem[:80]}{dot}{ending[:12]}" if dot else part[:92]
+        part = f"{_short(stem, 80)}{dot}{_short(ending, 12)}" if dot else _short(part, 92)
         if part:
             parts.append(part)
     if not parts:
         raise PictureError("it has no name")
     return "/".join(parts[-DEPTH:])
+
+
+def _short(text: str, most: int) -> str:
+    """Its beginning, of so many bytes: disks count those."""
+    return text.encode("utf-8", "ignore")[:most].decode("utf-8", "ignore")

@@ -22,11 +22,17 @@ FILLS: Mapping[str, Callable[[Image.Image, Size], Image.Image]] = {
     "stretch": lambda image, size: image.resize(size, LANCZOS),
     "crop": lambda image, size: ImageOps.fit(image, size, LANCZOS),
     # White around a picture; black around a mask, where nothing is drawn.
-    "pad": lambda image, size: ImageOps.pad(
-        image, size, LANCZOS, color="white" if image.mode == "RGB" else 0
-    ),
+    "pad": lambda image, size: _padded(image, size),
 }
 """How a picture fills a size of other proportions."""
+
+
+def _padded(image: Image.Image, size: Size) -> Image.Image:
+    """Whole; PictureError where one side would be less than a pixel."""
+    scale = min(size[0] / image.width, size[1] / image.height)
+    if round(scale * min(image.size)) < 1:
+        raise PictureError(f"a picture of {image.width} x {image.height} is too narrow to be fitted: crop it")
+    return ImageOps.pad(image, size, LANCZOS, color="white" if image.mode == "RGB" else 0)
 
 
 def filled(data: bytes, size: Size | None, fill: str = "pad") -> bytes:

@@ -1,6 +1,7 @@
 """Who may ask, and how much they may send: checked before anything else, for every address alike."""
 
 import hmac
+import re
 from base64 import b64decode
 from binascii import Error
 from collections.abc import Mapping
@@ -12,10 +13,23 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rhinoise.server.refusals import Refusal, refused
 from rhinoise.server.settings import LOOPBACK, ServeConfig
 
-SAFE = ("GET", "HEAD", "OPTIONS")
-"""Methods that change nothing."""
 OPEN = ("/health", "/ready")
 """Addresses that need no key: they tell nothing."""
+FETCHING = re.compile(r"/gradio_api/(file[=/]https?:|proxy=)", re.IGNORECASE)
+"""Addresses of Gradio's that fetch what another host has, for whoever asks."""
+
+FORMS = (
+    "/api/v1/uploads",
+    "/api/v1/folders",
+    "/v1/images/edits",
+    "/v1/images/variations",
+    "/gradio_api/upload",
+)
+"""What addresses begin with that take files as a form, which is kept on the disk as it comes."""
+IN_BASE64 = ("/sdapi/", "/gradio_api/")
+"""What addresses begin with that take pictures as text, which is held in memory."""
+ASK_BYTES = 2**20
+"""Of all other requests."""
 
 TOO_MUCH = 413, "this is more than the server takes at once"
 
@@ -32,7 +46,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        most = self._most(headers)
+        most = self._most(scope, headers)
         refusal = self._refusal(scope, headers, most)
         if refusal is not None:
             await _answer(scope["path"], *refusal)(scope, receive, send)
@@ -47,15 +61,19 @@ class Guard:
             return 403, "this server is asked as 127.0.0.1 or localhost, or wants a key (--api-key-file)"
         if key is not None and scope["path"] not in OPEN and not _has_key(headers, key):
             return 401, "this server wants its API key: Authorization: Bearer KEY, or HTTP Basic's password"
-        if method not in SAFE and _is_cross_site(headers):
+        if _is_cross_site(headers) and not _is_link(method, headers):
             return 403, "requests from other sites' pages are refused"
+        if FETCHING.match(scope["path"]):
+            return 403, "this server fetches nothing from elsewhere"
         length = headers.get("content-length", "0")
         return None if length.isdecimal() and int(length) <= most else TOO_MUCH
 
-    def _most(self, headers: Headers) -> int:
-        """The bytes that a body may have: forms are kept on the disk as they come, all else in memory."""
-        is_form = headers.get("content-type", "").startswith("multipart/form-data")
-        return self.config.limits.folder_bytes if is_form else self.config.limits.body_bytes
+    def _most(self, scope: Scope, headers: Headers) -> int:
+        """The bytes that a body may have."""
+        path, limits = scope["path"], self.config.limits
+        if path.startswith(FORMS) and headers.get("content-type", "").startswith("multipart/form-data"):
+            return limits.folder_bytes
+        return limits.body_bytes if path.startswith(IN_BASE64) else ASK_BYTES
 
 
 class Measured:
@@ -73,12 +91,24 @@ class Measured:
         return {"type": "http.disconnect"} if self.got > self.most else message
 
     async def send(self, message: Message) -> None:
-        """The answer; another one where there was too much."""
+        """The answer, which no other site may read; another one where there was too much."""
         if self.got <= self.most:
-            await self._send(message)
+            await self._send(_closed(message))
         elif not self.answered:
             self.answered = True
             await _answer(self.scope["path"], *TOO_MUCH)(self.scope, self._receive, self._send)
+
+
+def _closed(message: Message) -> Message:
+    """A message without the headers by which Gradio lets other sites read its answers."""
+    if message["type"] != "http.response.start":
+        return message
+    headers = [
+        (name, value)
+        for name, value in message.get("headers", ())
+        if not name.lower().startswith(b"access-control-")
+    ]
+    return {**message, "headers": headers}
 
 
 def _answer(path: str, status: int, sentence: str) -> Response:
@@ -112,6 +142,11 @@ def _is_cross_site(headers: Headers) -> bool:
         return True
     origin = headers.get("origin")
     return origin is not None and origin.partition("://")[2] != headers.get("host")
+
+
+def _is_link(method: str, headers: Headers) -> bool:
+    """Whether it is a page that a browser goes to, from wherever it was."""
+    return method == "GET" and headers.get("sec-fetch-mode") == "navigate"
 
 
 def _challenge(status: int) -> Mapping[str, str] | None:

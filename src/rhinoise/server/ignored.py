@@ -3,9 +3,12 @@
 Each API has a table: the name of a parameter => the values at which nothing is lost.
 """
 
+import json
 from collections.abc import Container, Mapping
 from typing import Any
 from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from rhinoise.core.errors import ConfigError
 
@@ -27,6 +30,21 @@ class _Anything:
 
 ANYTHING = _Anything()
 """For what matters only together with something that is refused, or does not change pictures."""
+
+
+class Foreign(BaseModel):
+    """A request of a foreign API: what it has no field for is kept, to be told of."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @model_validator(mode="after")
+    def _is_unicode(self) -> "Foreign":
+        """JSON can hold halves of characters; fields of text refuse them themselves."""
+        try:
+            json.dumps(self.model_extra, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("there is half a character in it (a lone surrogate)") from None
+        return self
 
 
 def passed_over(given: Mapping[str, Any], harmless: Harmless) -> list[str]:

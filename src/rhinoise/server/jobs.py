@@ -6,6 +6,7 @@ drawings at every step. Drawings of one shape that wait together go as one batch
 
 import asyncio
 import logging
+import re
 import secrets
 import sqlite3
 import time
@@ -18,7 +19,7 @@ from typing import Any
 from rhinoise.core.errors import ConfigError, PictureError, RhinoiseError, RunFolderError
 from rhinoise.core.files import locked, replacing
 from rhinoise.server import keeping
-from rhinoise.server.asks import KINDS, AnyAsk, shape
+from rhinoise.server.asks import FILE, KINDS, AnyAsk, shape
 from rhinoise.server.link import WorkerLink
 from rhinoise.server.live import Live, Told
 from rhinoise.server.pictures import checked
@@ -189,6 +190,8 @@ class Jobs:
 
     def file(self, name: str) -> Path:
         """What `upload:ID` or `job:ID/NAME` means; NotThereError where there is none."""
+        if not re.fullmatch(FILE, name):
+            raise NotThereError("a file is called upload:ID or job:ID/NAME")
         kind, _, rest = name.partition(":")
         if kind == "upload":
             path = self.config.uploads / rest

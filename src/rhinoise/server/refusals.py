@@ -1,6 +1,7 @@
 """Refusals in the shape of each API: SHAPES says which addresses have which."""
 
 import re
+import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from rhinoise.server.drawing import NotDrawnError
 
 GONE = 499
 """Of answers that nobody reads (nginx's number)."""
-NOT_THERE, UNPROCESSABLE, TOO_MANY = 404, 422, 429
+NOT_THERE, UNPROCESSABLE, TOO_MANY, FULL = 404, 422, 429, 507
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ def refusal_of(error: Exception) -> Refusal:
             return Refusal(status_of(error), str(error))
         case RequestValidationError() | ValidationError():
             return _invalid(error.errors()[0])
+        case sqlite3.OperationalError() if "disk is full" in str(error):
+            return Refusal(FULL, "the disk is full: free some space and try again")
         case HTTPException():
             return Refusal(error.status_code, str(error.detail))
     raise error
@@ -121,7 +124,13 @@ def add_refusals(app: FastAPI) -> None:
     async def fault(request: Request, error: Exception) -> Response:
         return refused(request.url.path, Refusal(FAULT, "a fault of the program: its log tells more"))
 
-    for kind in (RhinoiseError, RequestValidationError, ValidationError, HTTPException):
+    for kind in (
+        RhinoiseError,
+        RequestValidationError,
+        ValidationError,
+        HTTPException,
+        sqlite3.OperationalError,
+    ):
         app.add_exception_handler(kind, told)
     app.add_exception_handler(ClientDisconnect, gone)
     app.add_exception_handler(Exception, fault)

@@ -23,7 +23,7 @@ class Limits:
     upload_bytes: int = 32 * 2**20
     """Of one picture that is sent."""
     body_bytes: int = 128 * 2**20
-    """Of one request that is not a form: pictures in base64, which are held in memory."""
+    """Of one request with pictures in base64, which are held in memory."""
     folder_bytes: int = 2 * 2**30
     """Of all the pictures that are dropped for one training, and of any form."""
     job_seconds: float = 1800.0
@@ -66,6 +66,11 @@ class ServeConfig:
     def uploads(self) -> Path:
         """What was sent to be used."""
         return self.data / "uploads"
+
+    @property
+    def page(self) -> Path:
+        """What the page was sent, or shows."""
+        return self.data / "page"
 
     @property
     def jobs(self) -> Path:

@@ -78,7 +78,7 @@ class Task:
         """Relay what a workflow tells."""
         match event:
             case Said(text):
-                self.tell("said", text=text)
+                self.tell("said", text=self._told(text))
             case Wrote(path):
                 self.tell("wrote", name=path.relative_to(self.out).as_posix())
             case Progress():
@@ -92,6 +92,12 @@ class Task:
                 self.end("done", result={})
             case Ended(Exception() as error):
                 self.fail(error)
+
+    def _told(self, text: str) -> str:
+        """Without the places on this disk of what the job was given, and of what it makes."""
+        for folder in (self.out.with_name("in"), self.out):
+            text = text.replace(f"{folder}{os.sep}", "").replace(str(folder), "its folder")
+        return text
 
     def _preview(self, seen: Glimpse) -> None:
         """What the pictures are expected to become, for who asked to see it."""
@@ -116,10 +122,12 @@ class Task:
     def fail(self, error: Exception) -> None:
         """Tell why it ended; a fault of the program's keeps its traceback on stderr."""
         if isinstance(error, RhinoiseError):
-            self.end("failed", error=str(error), sort=type(error).__name__)
+            self.end("failed", error=self._told(str(error)), sort=type(error).__name__)
             return
         traceback.print_exception(error, file=sys.stderr)
-        self.end("failed", error=f"a fault of the program: {type(error).__name__}: {error}", sort=None)
+        self.end(
+            "failed", error=self._told(f"a fault of the program: {type(error).__name__}: {error}"), sort=None
+        )
 
     def stop(self) -> None:
         """Leave it; what it does on leaving, such as saving, is done, or told why not."""

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from rhinoise.server.asks import Text
-from rhinoise.server.ignored import ANYTHING, Harmless
+from rhinoise.server.asks import Name, Text
+from rhinoise.server.ignored import ANYTHING, Foreign, Harmless
 
 ALIKE: Harmless = {
     "styles": ([],),
@@ -84,24 +84,22 @@ Side = Annotated[int, Field(ge=1, le=100_000)]
 Number = Annotated[int, Field(ge=1, le=4096)]
 
 
-class TextAsk(BaseModel):
+class TextAsk(Foreign):
     """Pictures from words."""
-
-    model_config = ConfigDict(extra="allow")
 
     prompt: Text = ""
     negative_prompt: Text | None = ""
     seed: Annotated[int, Field(ge=-1, lt=2**62)] | None = Field(default=-1, description="-1: any.")
-    sampler_name: str | None = None
-    sampler_index: str | None = Field(default=None, description="Where sampler_name is not given.")
-    scheduler: str | None = None
+    sampler_name: Name | None = None
+    sampler_index: Name | None = Field(default=None, description="Where sampler_name is not given.")
+    scheduler: Name | None = None
     batch_size: Number = 1
     n_iter: Number = 1
     steps: Annotated[int, Field(ge=1, le=1000)] | None = None
     cfg_scale: Annotated[float, Field(ge=0, le=100)] | None = None
     width: Side | None = None
     height: Side | None = None
-    override_settings: dict[str, Any] | None = None
+    override_settings: dict[Name, Any] | None = None
     send_images: bool = True
 
     @property

@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from rhinoise.core.errors import ConfigError
-from rhinoise.server.asks import GenerateAsk, Seed, Text
+from rhinoise.server.asks import GenerateAsk, Name, Seed, Text
 from rhinoise.server.drawing import Form, Format
-from rhinoise.server.ignored import ANYTHING, Harmless
+from rhinoise.server.ignored import ANYTHING, Foreign, Harmless
 
 IGNORED: Harmless = {
     "quality": ("auto", "standard"),
@@ -21,12 +21,10 @@ IGNORED: Harmless = {
 """What has no counterpart => where nothing is lost by that."""
 
 
-class ImagesAsk(BaseModel):
+class ImagesAsk(Foreign):
     """What the three have in common."""
 
-    model_config = ConfigDict(extra="allow")
-
-    model: str | None = Field(default=None, max_length=100, description="None: the server's first.")
+    model: Name | None = Field(default=None, description="None: the server's first.")
     n: Annotated[int, Field(ge=1, le=10)] | None = None
     size: Annotated[str, Field(pattern=r"^(auto|\d{1,5}x\d{1,5})$")] | None = Field(
         default=None, description="auto: what the model draws; in another size it is resampled."

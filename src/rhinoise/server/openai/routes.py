@@ -107,9 +107,9 @@ async def _sent(
     ask = kind.model_validate(fields)
     if "image" not in files:
         raise PictureError("image: send a picture, as a file of a form (multipart/form-data)")
-    size = ask.form().size
-    check_size(size, limits)
-    return ask, await run_in_threadpool(_prepared, files, size)
+    form = ask.form()
+    check_size(form.size, limits, form.format)
+    return ask, await run_in_threadpool(_prepared, files, form.size)
 
 
 def _prepared(files: Mapping[str, bytes], size: Size | None) -> dict[str, bytes]:
@@ -126,7 +126,7 @@ async def _answered(
 ) -> Response:
     """The pictures, all at the end or as a stream."""
     form = ask.form()
-    check_size(form.size, jobs.config.limits)
+    check_size(form.size, jobs.config.limits, form.format)
     headers = ignored_header(passed_over(ask.model_extra or {}, IGNORED))
     accepted = accept(jobs, [wanted], files, SOURCE)
     if ask.stream:

@@ -1,15 +1,12 @@
 """A job as it goes: what the page shows of it until it ends."""
 
-import io
-import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from rhinoise.server.jobs import Job, Jobs
+from rhinoise.core.errors import PictureError
+from rhinoise.server.jobs import Job, Jobs, NotThereError
 from rhinoise.server.pictures import checked
 from rhinoise.server.store import OPEN
 from rhinoise.server.studio import html
@@ -41,7 +38,7 @@ async def following(jobs: Jobs, id: str) -> AsyncIterator[Seen]:
     seen = Seen(words=_waiting(jobs))
     yield seen
     async for _, told in jobs.events(id):
-        seen = _after(seen, told, jobs.config.jobs / id / "in")
+        seen = _after(seen, told)
         yield seen
     check_done(jobs.get(id))
 
@@ -51,11 +48,17 @@ async def done(jobs: Jobs, id: str) -> Job:
     return check_done(await jobs.finished(id))
 
 
-def uploaded(jobs: Jobs, picture: Image.Image) -> bytes:
-    """A picture of the page's as the bytes that jobs are given, checked."""
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    return checked(buffer.getvalue(), jobs.config.limits)
+def uploaded(jobs: Jobs, sent: Mapping[str, Any]) -> bytes:
+    """The bytes of a picture that Gradio was sent and has not looked at, checked.
+
+    Whoever asks says where it lies: nothing but what was sent is read.
+    """
+    path = Path(sent["path"] or "").resolve()
+    if not (path.is_relative_to(jobs.config.page.resolve()) and path.is_file()):
+        raise NotThereError("there is no picture of this name: drop it once more")
+    if path.stat().st_size > jobs.config.limits.upload_bytes:
+        raise PictureError(f"it has more than the {jobs.config.limits.upload_bytes:,} bytes that are taken")
+    return checked(path.read_bytes(), jobs.config.limits)
 
 
 def told(event: Mapping[str, Any]) -> str:
@@ -71,11 +74,11 @@ def _waiting(jobs: Jobs) -> str:
     return "beginning" if before < 1 else f"waiting, {before} before it"
 
 
-def _after(seen: Seen, event: Mapping[str, Any], given: Path) -> Seen:
-    """What is seen after an event; where on the disk the pictures lie that were `given` is left out."""
+def _after(seen: Seen, event: Mapping[str, Any]) -> Seen:
+    """What is seen after an event."""
     match event["event"]:
         case "said":
-            return replace(seen, words=event["text"].replace(f"{given}{os.sep}", "the "))
+            return replace(seen, words=event["text"])
         case "progress":
             return replace(seen, words=told(event), done=event["done"], total=event["total"])
         case "preview":

@@ -77,7 +77,7 @@ def picture(source: str, words: str = "", *, text: str | None = None) -> str:
     """A picture with what is under it; `text` is for those who do not see it."""
     under = f"<figcaption>{escape(words)}</figcaption>" if words else ""
     said = escape(words if text is None else text)
-    return f'<figure><img src="{source}" alt="{said}">{under}</figure>'
+    return f'<figure><img src="{escape(source)}" alt="{said}">{under}</figure>'
 
 
 def row(pictures: Iterable[str]) -> str:
@@ -97,7 +97,7 @@ def facts(values: Mapping[str, Any]) -> str:
 
 def page(source: str, title: str) -> str:
     """A whole page within this one."""
-    return f'<iframe class="inside" src="{source}" title="{escape(title)}"></iframe>'
+    return f'<iframe class="inside" src="{escape(source)}" title="{escape(title)}"></iframe>'
 
 
 def flip(frames: Sequence[tuple[Sequence[str], str]], name: str, at: int = 0) -> str:
@@ -121,6 +121,6 @@ def choices(frames: Sequence[tuple[str, str, str]]) -> str:
 
 
 def _frame(sources: Sequence[str], words: str, seen: bool) -> str:
-    images = "".join(f'<img src="{source}" alt="{escape(words)}">' for source in sources)
+    images = "".join(f'<img src="{escape(source)}" alt="{escape(words)}">' for source in sources)
     hidden = "" if seen else " hidden"
     return f"<figure{hidden}><div>{images}</div><figcaption>{escape(words)}</figcaption></figure>"

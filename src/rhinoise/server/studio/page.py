@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from rhinoise.server.jobs import Jobs
 from rhinoise.server.studio import atlas, create, html, models, train, watch
+from rhinoise.server.studio.closed import closed
 from rhinoise.server.studio.style import SHEET, THEME
 
 LOOK_SECONDS = 1.0
@@ -19,7 +20,7 @@ def mount(app: FastAPI, jobs: Jobs) -> None:
     """Show the page at /, after all routes that the application has."""
     # The only place that says so: nothing is told to anyone, no newer version looked for.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["GRADIO_TEMP_DIR"] = str(jobs.config.data / "page")
+    os.environ["GRADIO_TEMP_DIR"] = str(jobs.config.page)
     # Within a loop: outside of one, Gradio makes loops of its own and never closes them.
     asyncio.run(_mount(app, jobs))
 
@@ -27,7 +28,7 @@ def mount(app: FastAPI, jobs: Jobs) -> None:
 async def _mount(app: FastAPI, jobs: Jobs) -> None:
     gr.mount_gradio_app(
         app,
-        blocks(jobs).queue(default_concurrency_limit=None),
+        closed(blocks(jobs)).queue(default_concurrency_limit=None),
         "/",
         server_name=jobs.config.host,
         server_port=jobs.config.port,

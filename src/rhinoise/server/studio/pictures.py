@@ -17,6 +17,7 @@ NEWEST = 48
 _NUMBERED = re.compile(r".*-\d{2,}\.png")
 """The pictures of a job are numbered; sheets and figures are not."""
 _SHOWN = ("seed", "steps", "guidance", "sampler", "spacing", "strength")
+_RESTORED = ("prompt", "negative", "first", "image", *_SHOWN)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,10 @@ def named(jobs: Jobs, key: str) -> Made:
 def asked_by(source: Path | bytes) -> Provenance:
     """What a picture says of its request; PictureError where it was not drawn by this program."""
     found = read_provenance(source)
-    if found.request is None or "prompt" not in found.request:
+    request = found.request or {}
+    # Another program may have written it: Gradio takes a value that is no text or number for a file to show.
+    is_plain = all(isinstance(request.get(name), str | int | float | None) for name in _RESTORED)
+    if "prompt" not in request or not is_plain:
         raise PictureError(
             "this picture does not say how it was asked for: drop a PNG that was drawn here, unchanged"
         )

@@ -2,11 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio import processing_utils
 from PIL import Image, ImageSequence
 
 from rhinoise.server.asks import AttentionAsk, ForwardAsk, GenerateAsk, ReconstructAsk
@@ -35,7 +36,7 @@ def build(jobs: Jobs, model: gr.Dropdown) -> None:
     with gr.Row(equal_height=False):
         with gr.Column(scale=1, min_width=260):
             image = gr.Image(
-                type="pil",
+                type="filepath",
                 label="Any picture",
                 sources=["upload", "clipboard"],
                 height=260,
@@ -77,34 +78,36 @@ def build(jobs: Jobs, model: gr.Dropdown) -> None:
         made = pictures.newest(jobs)
         if not made:
             raise NotThereError("nothing has been drawn yet: draw something in the tab Create")
-        return str(jobs.made(made[0].job, made[0].name))
+        path = jobs.made(made[0].job, made[0].name)
+        return processing_utils.save_file_to_cache(path, cache_dir=str(jobs.config.page))
 
     last.click(newest, None, image, **own)
 
     @in_words
-    async def drown(model: str, image: Image.Image | None) -> AsyncIterator[str]:
+    async def drown(model: str, image: Mapping[str, Any] | None) -> AsyncIterator[str]:
         if image is None:
             yield NO_PICTURE
             return
         ask = ForwardAsk(model=model or "", image=SENT, steps=FRAMES, latents=True, frames=True)
-        job = jobs.submit(ask, files={"image": uploaded(jobs, image)}, source=SOURCE)
+        job = jobs.submit(ask, files={"image": await asyncio.to_thread(uploaded, jobs, image)}, source=SOURCE)
         async for seen in following(jobs, job.id):
             yield seen.bar()
         yield _drowned(jobs, job)
 
-    image.change(drown, [model, image], noised, **own)
+    # Without preprocessing: Gradio would decode a picture before it is looked at.
+    image.change(drown, [model, image], noised, preprocess=False, **own)
 
     @in_words
-    async def bring(model: str, image: Image.Image | None, strength: float) -> AsyncIterator[str]:
+    async def bring(model: str, image: Mapping[str, Any] | None, strength: float) -> AsyncIterator[str]:
         if image is None:
             raise NotThereError("there is no picture to noise: drop one above")
         ask = ReconstructAsk(model=model or "", image=SENT, strength=strength, count=TIMES, steps=None)
-        job = jobs.submit(ask, files={"image": uploaded(jobs, image)}, source=SOURCE)
+        job = jobs.submit(ask, files={"image": await asyncio.to_thread(uploaded, jobs, image)}, source=SOURCE)
         async for seen in following(jobs, job.id):
             yield seen.bar()
         yield _returned(jobs, job)
 
-    back.click(bring, [model, image, strength], returned, **own)
+    back.click(bring, [model, image, strength], returned, preprocess=False, **own)
 
     @in_words
     async def filming() -> AsyncIterator[str]:
