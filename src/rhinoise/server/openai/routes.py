@@ -107,9 +107,9 @@ async def _sent(
     ask = kind.model_validate(fields)
     if "image" not in files:
         raise PictureError("image: send a picture, as a file of a form (multipart/form-data)")
-    form = ask.form()
-    check_size(form.size, limits, form.format)
-    return ask, await run_in_threadpool(_prepared, files, form.size)
+    wanted_form = ask.form()
+    check_size(wanted_form.size, limits, wanted_form.format)
+    return ask, await run_in_threadpool(_prepared, files, wanted_form.size)
 
 
 def _prepared(files: Mapping[str, bytes], size: Size | None) -> dict[str, bytes]:
