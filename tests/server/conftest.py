@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import os
 import socket
 import threading
 import time
@@ -21,6 +22,8 @@ from rhinoise.server.app import make_app
 from rhinoise.server.serve import Server
 from rhinoise.server.settings import ServeConfig
 
+UPLOADED = "GRADIO_TEMP_DIR"
+"""A process has one, and tests run several servers in it: it is that of the shared one, whose page is tried."""
 PATIENCE = 120.0
 """Seconds that a worker may take to start, on a slow machine."""
 
@@ -43,7 +46,10 @@ def serving(trained: Path, shapes: Path) -> Callable[..., AbstractContextManager
         config = ServeConfig(
             data=data, port=port, **({"models": (str(trained),), "pictures": (shapes,)} | settings)
         )
+        before = os.environ.get(UPLOADED)
         server = Server(config)
+        if before is not None:
+            os.environ[UPLOADED] = before
         thread = threading.Thread(target=server.run)
         thread.start()
         address = f"http://127.0.0.1:{port}"
@@ -62,7 +68,9 @@ def server(
     serving: Callable[..., AbstractContextManager[str]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """The address of one that tests share."""
-    with serving(tmp_path_factory.mktemp("server")) as address:
+    data = tmp_path_factory.mktemp("server")
+    with serving(data) as address:
+        os.environ[UPLOADED] = str(data / "page")
         yield address
 
 
