@@ -23,7 +23,7 @@ from rhinoise.server.serve import Server
 from rhinoise.server.settings import ServeConfig
 
 UPLOADED = "GRADIO_TEMP_DIR"
-"""A process has one, and tests run several servers in it: it is that of the shared one, whose page is tried."""
+"""A process has one, and tests run several servers in it: that of the shared one, whose page is tried."""
 PATIENCE = 120.0
 """Seconds that a worker may take to start, on a slow machine."""
 
