@@ -3,8 +3,9 @@
 import asyncio
 import io
 import json
-import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,8 +23,6 @@ from rhinoise.server.app import make_app
 from rhinoise.server.serve import Server
 from rhinoise.server.settings import ServeConfig
 
-UPLOADED = "GRADIO_TEMP_DIR"
-"""A process has one, and tests run several servers in it: that of the shared one, whose page is tried."""
 PATIENCE = 120.0
 """Seconds that a worker may take to start, on a slow machine."""
 
@@ -46,10 +45,7 @@ def serving(trained: Path, shapes: Path) -> Callable[..., AbstractContextManager
         config = ServeConfig(
             data=data, port=port, **({"models": (str(trained),), "pictures": (shapes,)} | settings)
         )
-        before = os.environ.get(UPLOADED)
         server = Server(config)
-        if before is not None:
-            os.environ[UPLOADED] = before
         thread = threading.Thread(target=server.run)
         thread.start()
         address = f"http://127.0.0.1:{port}"
@@ -64,14 +60,26 @@ def serving(trained: Path, shapes: Path) -> Callable[..., AbstractContextManager
 
 
 @pytest.fixture(scope="session")
-def server(
-    serving: Callable[..., AbstractContextManager[str]], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """The address of one that tests share."""
-    data = tmp_path_factory.mktemp("server")
-    with serving(data) as address:
-        os.environ[UPLOADED] = str(data / "page")
+def server(trained: Path, shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of one that tests share: a process of its own, begun by the command line."""
+    port = _free_port()
+    words = [
+        "--model",
+        trained,
+        "--pictures",
+        shapes,
+        "--port",
+        port,
+        "--data",
+        tmp_path_factory.mktemp("server"),
+    ]
+    process = subprocess.Popen([sys.executable, "-m", "rhinoise", "serve", *map(str, words)])
+    try:
+        _wait_for(address := f"http://127.0.0.1:{port}")
         yield address
+    finally:
+        process.terminate()
+        process.wait()
 
 
 class Api:
