@@ -11,9 +11,10 @@ import pytest
 LONG = {"kind": "generate", "prompt": "a red circle", "seed": 3, "steps": 250}
 
 
-def worker_of_this_process() -> psutil.Process:
-    """The one worker under way."""
-    found = [child for child in psutil.Process().children() if "rhinoise.server.worker" in child.cmdline()]
+def worker_under_way() -> psutil.Process:
+    """The one worker under way: that of the shared server, which this process has begun."""
+    every = psutil.Process().children(recursive=True)
+    found = [child for child in every if "rhinoise.server.worker" in child.cmdline()]
     assert len(found) == 1
     return found[0]
 
@@ -33,7 +34,7 @@ def test_a_killed_worker_begins_again_and_draws_the_same(api: Any) -> None:
     assert api.ended(uninterrupted)["state"] == "done"
     killed = api.submit(**LONG, count=3)
     api.until(killed, "progress")
-    os.kill(worker_of_this_process().pid, signal.SIGKILL)
+    os.kill(worker_under_way().pid, signal.SIGKILL)
     states = [told["state"] for told in api.events(killed) if told["event"] == "state"]
     assert states == ["waiting", "running", "waiting", "running", "done"]
     for one, other in zip(api.pictures(uninterrupted), api.pictures(killed), strict=True):
@@ -83,10 +84,10 @@ def test_what_fails_says_why(api: Any) -> None:
 
 def test_what_a_workflow_refuses_at_once_does_not_take_the_worker_down(api: Any) -> None:
     """An atlas of an unknown method was refused before its job had begun, and ended the worker."""
-    worker = worker_of_this_process().pid
+    worker = worker_under_way().pid
     failed = api.ended(api.submit(kind="atlas", method="pac"))
     assert (failed["state"], "did you mean 'pca'" in failed["error"]) == ("failed", True)
-    assert worker_of_this_process().pid == worker
+    assert worker_under_way().pid == worker
 
 
 @pytest.mark.parametrize("after", ["0", "2", "99999999999999999999", "-5"])

@@ -7,7 +7,7 @@ from typing import Any
 MOST_ALIKE = 100
 """Events of one sort that are kept for who comes late: a training tells of its steps for days."""
 MOST_PREVIEWS = 4
-"""Of these fewer: they hold pictures, and of a job that has ended none."""
+"""Of these fewer: they hold pictures."""
 
 Told = dict[str, Any]
 
@@ -33,17 +33,10 @@ class Live:
         """One event more."""
         self.last += 1
         self.events[self.last] = told
-        if self.ended:
-            for number in self._of("preview"):
-                del self.events[number]
-        alike = self._of(told["event"])
+        alike = [number for number, old in self.events.items() if old["event"] == told["event"]]
         if len(alike) > (MOST_PREVIEWS if told["event"] == "preview" else MOST_ALIKE):
             del self.events[alike[0]]
         self.wake()
-
-    def _of(self, sort: str) -> list[int]:
-        """The numbers of events of a sort."""
-        return [number for number, told in self.events.items() if told["event"] == sort]
 
     def wake(self) -> None:
         """Who listens looks again."""
