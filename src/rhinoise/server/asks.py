@@ -16,6 +16,8 @@ Name = Annotated[str, Field(max_length=100)]
 Share = Annotated[float, Field(gt=0, le=1)]
 FILE = r"^(upload:[0-9a-f]{32}|job:[0-9a-f]{32}/[\w.-]+)$"
 """What files are called."""
+SENT = f"upload:{0:032x}"
+"""Names a picture whose bytes are handed to the queue beside the request."""
 File = Annotated[
     str,
     Field(

@@ -27,8 +27,6 @@ Size = tuple[int, int]
 SIZE_HEADER = "X-Rhinoise-Size"
 """What was drawn, and what was made of it."""
 CONFLICT, ENDING = 409, 503
-SENT = f"upload:{0:032}"
-"""In a request: a file whose bytes are given to the queue beside it."""
 _UNTOLD = Provenance(parameters=None, request=None, model_hash=None, source=None)
 
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rhinoise.server.jobs import Jobs
-from rhinoise.server.settings import ServeConfig
 from rhinoise.server.store import Job
 
 log = logging.getLogger(__name__)
@@ -33,7 +32,7 @@ class Lines(logging.Formatter):
         return json.dumps(told, default=str)
 
 
-def log_to_stderr(config: ServeConfig) -> None:
+def log_to_stderr() -> None:
     """Our own lines, and those that warn from elsewhere."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Lines())

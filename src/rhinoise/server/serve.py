@@ -71,7 +71,7 @@ def serve(config: ServeConfig, told: Callable[[str], None]) -> None:
             "--api-key-file FILE, or leave --host out"
         )
     _check_folders(config)
-    log_to_stderr(config)
+    log_to_stderr()
     with _listening(config) as listener:
         address = _address(config.host, listener.getsockname()[1])
         server = Server(config, lambda: told(address))

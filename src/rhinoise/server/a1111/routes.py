@@ -29,9 +29,8 @@ from rhinoise.server.a1111.info import info, png_info
 from rhinoise.server.a1111.lists import lists
 from rhinoise.server.a1111.names import sampling
 from rhinoise.server.a1111.progress import progress
-from rhinoise.server.asks import GenerateAsk
+from rhinoise.server.asks import SENT, GenerateAsk
 from rhinoise.server.drawing import (
-    SENT,
     Form,
     NotDrawnError,
     Size,

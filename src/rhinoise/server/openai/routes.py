@@ -14,9 +14,8 @@ from starlette.responses import Response
 
 from rhinoise.core.errors import ConfigError, PictureError
 from rhinoise.core.files import replacing
-from rhinoise.server.asks import GenerateAsk
+from rhinoise.server.asks import SENT, GenerateAsk
 from rhinoise.server.drawing import (
-    SENT,
     Form,
     NotDrawnError,
     Size,

@@ -9,10 +9,10 @@ from typing import Any
 import gradio as gr
 
 from rhinoise.core.errors import ConfigError
-from rhinoise.server.asks import GenerateAsk, WalkAsk
+from rhinoise.server.asks import SENT, GenerateAsk, WalkAsk
 from rhinoise.server.jobs import Jobs
 from rhinoise.server.studio import html, pictures
-from rhinoise.server.studio.following import SENT, SOURCE, done, following
+from rhinoise.server.studio.following import SOURCE, done, following
 from rhinoise.server.studio.painter import EMPTY, painter, read, showing
 from rhinoise.server.studio.words import in_words
 from rhinoise.storage.provenance import Provenance

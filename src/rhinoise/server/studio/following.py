@@ -14,8 +14,6 @@ from rhinoise.server.studio.words import check_done
 
 SOURCE = "page"
 """Who asks, as jobs remember it."""
-SENT = f"upload:{0:032x}"
-"""Names a picture whose bytes are handed to the queue with the request."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,11 +10,11 @@ import gradio as gr
 from gradio import processing_utils
 from PIL import Image, ImageSequence
 
-from rhinoise.server.asks import AttentionAsk, ForwardAsk, GenerateAsk, ReconstructAsk
+from rhinoise.server.asks import SENT, AttentionAsk, ForwardAsk, GenerateAsk, ReconstructAsk
 from rhinoise.server.jobs import Job, Jobs, NotThereError
 from rhinoise.server.pictures import data_uri
 from rhinoise.server.studio import html, pictures
-from rhinoise.server.studio.following import SENT, SOURCE, following, uploaded
+from rhinoise.server.studio.following import SOURCE, following, uploaded
 from rhinoise.server.studio.words import in_words
 
 FRAMES = 20
