@@ -72,13 +72,18 @@ def jobs(server: str, kind: str) -> list[dict[str, Any]]:
     return httpx.get(f"{server}/api/v1/jobs", params={"kind": kind}).json()
 
 
+def newest(server: str) -> str | None:
+    """Which drawing was asked for last (a count would stand still at the longest list)."""
+    return next((job["id"] for job in jobs(server, "generate")), None)
+
+
 def draw(page: Any, server: str, prompt: str) -> dict[str, Any]:
     """Draw from the tab Create; the job that did."""
     tab(page, "Create")
-    before = len(jobs(server, "generate"))
+    before = newest(server)
     page.locator("#prompt textarea").fill(prompt)
     page.locator("#draw").click()
-    until(lambda: len(jobs(server, "generate")) > before)
+    until(lambda: newest(server) != before)
     until(lambda: jobs(server, "generate")[0]["state"] in ("done", "failed"))
     page.locator("#draw:not([disabled])").wait_for()
     return jobs(server, "generate")[0]
