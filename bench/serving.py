@@ -7,6 +7,7 @@ whether all of it runs, kept apart in quick.serving.md. `--model` is the model t
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -136,25 +137,46 @@ def clients(address: str, number: int) -> Iterator[list[httpx.Client]]:
 
 
 def start_up(model: str, data: Path, rounds: int) -> dict[str, float]:
-    """Until the server answers, beside a process that only imports what it needs."""
-    imports, answers, ready = [], [], []
-    for number in range(rounds):
-        began = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-c", f"import {', '.join(NEEDED)}"], check=True, env=os.environ | _cores()
-        )
-        imports.append(time.perf_counter() - began)
-        began = time.perf_counter()
-        with served(model, data.with_name(f"{data.name}-{number}")) as address:
-            wait_for(f"{address}/health")
-            answers.append(time.perf_counter() - began)
-            wait_for(f"{address}/ready")
-            ready.append(time.perf_counter() - began)
-    return {
-        "importing, s": statistics.median(imports),
-        "answering, s": statistics.median(answers),
-        "ready to draw, s": statistics.median(ready),
-    }
+    """Until the server answers, and its page can be used, beside a process that imports what it needs.
+
+    The models are loaded meanwhile, on the same cores.
+    """
+    found: dict[str, list[float]] = {}
+    with browser() as opened:
+        for number in range(rounds):
+            began = time.perf_counter()
+            subprocess.run(
+                [sys.executable, "-c", f"import {', '.join(NEEDED)}"], check=True, env=os.environ | _cores()
+            )
+            found.setdefault("importing, s", []).append(time.perf_counter() - began)
+            began = time.perf_counter()
+            with served(model, data.with_name(f"{data.name}-{number}")) as address:
+                wait_for(f"{address}/health")
+                found.setdefault("answering, s", []).append(time.perf_counter() - began)
+                if opened is not None:
+                    page = opened.new_page()
+                    page.goto(address)
+                    page.locator("#draw:not([disabled])").wait_for(timeout=1000 * PATIENCE)
+                    found.setdefault("page usable, s", []).append(time.perf_counter() - began)
+                    page.close()
+                wait_for(f"{address}/ready")
+                found.setdefault("ready to draw, s", []).append(time.perf_counter() - began)
+    return {name: statistics.median(seconds) for name, seconds in found.items()}
+
+
+@contextmanager
+def browser() -> Iterator[Any]:
+    """Chromium, without a window; None where there is none."""
+    program = shutil.which("chromium")
+    if program is None:
+        yield None
+        return
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield opened
+        opened.close()
 
 
 def first_preview(address: str, rounds: int) -> dict[str, float]:
@@ -251,9 +273,9 @@ def crowd(address: str, seconds: float, number: int = 64) -> dict[str, float]:
 
 
 AIMS: Mapping[str, tuple[str, Callable[[Mapping[str, float]], bool]]] = {
-    "answering, s": (
+    "page usable, s": (
         "<= 1.5 x importing",
-        lambda found: found["answering, s"] <= 1.5 * found["importing, s"],
+        lambda found: found["page usable, s"] <= 1.5 * found["importing, s"],
     ),
     "first preview, s": ("< 1", lambda found: found["first preview, s"] < 1),
     "overhead, ms": ("< 20 ms or 5 %", lambda found: found["overhead, ms"] < 20 or found["overhead, %"] < 5),
