@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gradio as gr
@@ -12,6 +12,8 @@ from rhinoise.core.errors import RhinoiseError
 from rhinoise.server.jobs import Job
 
 EXPECTED = (RhinoiseError, ValidationError)
+OWN: Mapping[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+"""How handlers of the page are bound: no part of its API, and what they show tells how far they are."""
 
 
 def in_words(handler: Callable[..., Any]) -> Callable[..., Any]:
