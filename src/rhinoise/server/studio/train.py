@@ -3,73 +3,76 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
+from datetime import datetime
 from typing import Any
 
 import gradio as gr
 
+from rhinoise.server import folders
 from rhinoise.server.asks import ForecastAsk, InspectAsk, TrainAsk
-from rhinoise.server.folders import keep
 from rhinoise.server.jobs import Job, Jobs
 from rhinoise.server.registry import DATASETS
 from rhinoise.server.studio import html, trainings
 from rhinoise.server.studio.create import Create
+from rhinoise.server.studio.dropping import dropping
 from rhinoise.server.studio.following import SOURCE, worked
 from rhinoise.server.studio.trainings import SCRATCH, Trainings
 from rhinoise.server.studio.words import OWN, in_words
 
 MINUTES = {"1 minute, a taste": 1, "10 minutes": 10, "1 hour": 60, "4 hours": 240, "a night": 600}
+CAPTIONS = {"beside the pictures": "auto", "in the names of the files": "names"}
 SIZES = (16, 32, 64, 96, 128)
-NO_REPORT = html.empty(
-    "Choose pictures or drop your own, then look at them: what is fine, and what will be skipped."
-)
-NO_FORECAST = html.empty(
-    "A forecast times a few steps on your pictures: how many the model will see, how much memory."
-)
+NO_REPORT = "Choose pictures or drop your own, then look at them: what is fine, and what will be skipped."
+NO_FORECAST = "A forecast times a few steps on your pictures: how many the model will see, how much memory."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """What is trained on."""
+
+    source: gr.Dropdown
+    drop: gr.HTML
+    captions: gr.Radio
+    look: gr.Button
 
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """What is asked for, and the buttons that ask."""
+    """What a training is asked for."""
 
-    source: gr.Dropdown
-    files: gr.File
     name: gr.Textbox
     minutes: gr.Radio
     size: gr.Dropdown
     start: gr.Dropdown
     settings: gr.Textbox
-    look: gr.Button
     time: gr.Button
     train: gr.Button
 
 
 def build(jobs: Jobs, created: Create, tab: gr.Tab) -> None:
     """The tab's content."""
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=2, min_width=300):
-            form = _form(jobs)
-        with gr.Column(scale=3, min_width=300):
-            forecast = html.box(value=NO_FORECAST, elem_id="forecast")
-            report = html.box(value=NO_REPORT, elem_id="report")
+    with html.section("Pictures", NO_REPORT, "report") as report:
+        pictures = _pictures(jobs)
+    with html.section("A model of them", NO_FORECAST, "forecast") as forecast:
+        form = _form()
     followed = trainings.build(jobs, tab, form.start, created.model)
-    _drop(jobs, form)
-    _inspect(jobs, form, report)
-    _time(jobs, form, forecast)
-    _train(jobs, form, followed)
+    dropped = _sources(jobs, pictures, tab)
+    _inspect(jobs, pictures, form, report, dropped)
+    _time(jobs, pictures, form, forecast)
+    _train(jobs, pictures, form, followed)
 
 
-def _form(jobs: Jobs) -> Form:
-    sources = _sources(jobs)
-    source = gr.Dropdown(sources, value=sources[0], label="Pictures", elem_id="source")
-    with gr.Accordion("Drop your own", open=False):
-        files = gr.File(
-            label="Pictures, with captions in metadata.csv or in .txt files beside them",
-            file_count="multiple",
-            height=160,
-            elem_id="pictures",
-        )
+def _pictures(jobs: Jobs) -> Pictures:
+    choices = _choices(jobs)
+    return Pictures(
+        source=gr.Dropdown(choices, value=choices[0][1], label="Pictures", elem_id="source"),
+        drop=dropping(jobs.config.limits.upload_bytes),
+        captions=gr.Radio(list(CAPTIONS.items()), value="auto", label="Their captions", elem_id="captions"),
+        look=gr.Button("Look at the pictures", elem_id="inspect"),
+    )
+
+
+def _form() -> Form:
     name = gr.Textbox(label="Name of the model", placeholder="my-model", max_length=64, elem_id="name")
     minutes = gr.Radio(
         list(MINUTES.items()), value=10, label="How good: how long it learns", elem_id="minutes"
@@ -86,78 +89,90 @@ def _form(jobs: Jobs) -> Form:
             elem_id="settings",
         )
     with gr.Row():
-        look = gr.Button("Look at the pictures", min_width=130, elem_id="inspect")
         time = gr.Button("Forecast", min_width=90, elem_id="time")
         train = gr.Button("Train", variant="primary", min_width=90, elem_id="begin")
-    return Form(
-        source=source,
-        files=files,
-        name=name,
-        minutes=minutes,
-        size=size,
-        start=start,
-        settings=settings,
-        look=look,
-        time=time,
-        train=train,
-    )
+    return Form(name=name, minutes=minutes, size=size, start=start, settings=settings, time=time, train=train)
 
 
-def _drop(jobs: Jobs, form: Form) -> None:
+def _sources(jobs: Jobs, pictures: Pictures, tab: gr.Tab) -> gr.events.Dependency:
+    """The list of pictures, with all that was dropped and is still kept; what is dropped is chosen."""
+
+    async def listed(chosen: str) -> gr.Dropdown:
+        choices = await asyncio.to_thread(_choices, jobs)
+        names = [name for _, name in choices]
+        return gr.Dropdown(choices=choices, value=chosen if chosen in names else names[0])
+
+    tab.select(listed, pictures.source, pictures.source, **OWN)
+
+    async def choose(event: gr.EventData) -> gr.Dropdown:
+        return await listed(event.folder)
+
+    return pictures.drop.select(choose, None, pictures.source, **OWN)
+
+
+def _inspect(
+    jobs: Jobs, pictures: Pictures, form: Form, report: gr.HTML, dropped: gr.events.Dependency
+) -> None:
     @in_words
-    async def drop(files: list[str] | None) -> Any:
-        if not files:
-            return gr.skip()
-        sent = ((Path(file).name, Path(file).read_bytes()) for file in files)
-        kept = await asyncio.to_thread(keep, sent, jobs.config)
-        if kept.refused:
-            name, why = next(iter(kept.refused.items()))
-            gr.Info(f"{len(kept.refused)} files were left out, such as {name}: {why}")
-        label = f"dropped here: {kept.pictures} pictures"
-        return gr.Dropdown(choices=[*_sources(jobs), (label, kept.name)], value=kept.name)
-
-    form.files.upload(drop, form.files, form.source, **OWN)
-
-
-def _inspect(jobs: Jobs, form: Form, report: gr.HTML) -> None:
-    @in_words
-    async def inspecting(source: str, size: int) -> AsyncIterator[str]:
-        async for shown in worked(jobs, InspectAsk(source=source, size=size), _found):
+    async def inspecting(source: str, size: int, captions: str) -> AsyncIterator[str]:
+        ask = InspectAsk(source=source, size=size, captions=captions)
+        async for shown in worked(jobs, ask, _found):
             yield shown
 
-    form.look.click(inspecting, [form.source, form.size], report, **OWN)
+    for asked in (pictures.look.click, dropped.then):
+        asked(inspecting, [pictures.source, form.size, pictures.captions], report, **OWN)
 
 
-def _time(jobs: Jobs, form: Form, forecast: gr.HTML) -> None:
+def _time(jobs: Jobs, pictures: Pictures, form: Form, forecast: gr.HTML) -> None:
     @in_words
-    async def timing(source: str, minutes: int, size: int, settings: str) -> AsyncIterator[str]:
-        ask = ForecastAsk(source=source, size=size, settings=_lines(settings))
-        async for shown in worked(jobs, ask, partial(_forecast, minutes=minutes)):
+    async def timing(source: str, size: int, captions: str, settings: str) -> AsyncIterator[str]:
+        ask = ForecastAsk(source=source, size=size, settings=(f"data.captions={captions}", *_lines(settings)))
+        async for shown in worked(jobs, ask, _forecast):
             yield shown
 
-    form.time.click(timing, [form.source, form.minutes, form.size, form.settings], forecast, **OWN)
+    form.time.click(timing, [pictures.source, form.size, pictures.captions, form.settings], forecast, **OWN)
 
 
-def _train(jobs: Jobs, form: Form, followed: Trainings) -> None:
+def _train(jobs: Jobs, pictures: Pictures, form: Form, followed: Trainings) -> None:
     @in_words
-    async def begin(source: str, name: str, minutes: int, size: int, start: str, settings: str) -> Any:
+    async def begin(
+        source: str, name: str, minutes: int, captions: str, size: int, start: str, settings: str
+    ) -> Any:
         fresh = start == SCRATCH
         ask = TrainAsk(
             source=source,
             name=(name or "").strip(),
             minutes=minutes,
             size=size if fresh else None,
+            captions=captions,
             start=None if fresh else start,
             settings=_lines(settings),
         )
         return await trainings.shown(jobs, followed, jobs.submit(ask, source=SOURCE).id)
 
-    asked = [form.source, form.name, form.minutes, form.size, form.start, form.settings]
+    asked = [
+        pictures.source,
+        form.name,
+        form.minutes,
+        pictures.captions,
+        form.size,
+        form.start,
+        form.settings,
+    ]
     form.train.click(begin, asked, followed.seen, **OWN)
 
 
-def _sources(jobs: Jobs) -> list[str]:
-    return [*(folder.name for folder in jobs.config.pictures), *DATASETS]
+def _choices(jobs: Jobs) -> list[tuple[str, str]]:
+    """What can be trained on: (what the page calls it, what requests call it)."""
+    named = [*(folder.name for folder in jobs.config.pictures), *DATASETS]
+    return [(name, name) for name in named] + [
+        (f"{one.title}: {one.pictures} pictures, dropped {_when(one.when)}", one.name)
+        for one in folders.dropped(jobs.config)
+    ]
+
+
+def _when(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds):%d %b, %H:%M}"
 
 
 def _lines(text: str | None) -> tuple[str, ...]:
@@ -168,15 +183,16 @@ def _found(jobs: Jobs, job: Job) -> str:
     return html.page(html.address(job, "report.html"), "What a training would find")
 
 
-def _forecast(jobs: Jobs, job: Job, minutes: int) -> str:
-    """What a forecast says for a number of minutes."""
+def _forecast(jobs: Jobs, job: Job) -> str:
+    """What a forecast says for every time that can be chosen."""
     found = job.result or {}
-    pictures = found["pictures"]
-    seen = 60 * minutes * found["share"] / found["seconds_per_step"] * found["batch"]
-    return html.facts(
-        {
-            "in that time": f"about {seen:,.0f} pictures, each of {pictures:,} {seen / pictures:,.0f} times",
-            "a step": f"{found['seconds_per_step']:.2f} seconds, {found['batch']} pictures",
-            "memory": f"about {found['bytes'] / 2**30:.1f} GiB more than now",
-        }
+    rate, pictures = found["share"] * found["batch"] / found["seconds_per_step"], found["pictures"]
+    rows = [
+        (name, f"{60 * minutes * rate:,.0f}", f"{60 * minutes * rate / pictures:,.0f} times")
+        for name, minutes in MINUTES.items()
+    ]
+    steps = f"{found['seconds_per_step']:.2g} seconds for {found['batch']} pictures"
+    memory = f"about {found['bytes'] / 2**30:.1f} GiB more than now"
+    return html.table(("learning for", "pictures seen", f"each of the {pictures:,} seen"), rows) + html.facts(
+        {"a step": steps, "memory": memory}
     )

@@ -25,14 +25,22 @@ WORDS = {
     "failed": "it failed",
     "cancelled": "stopped: it goes on where it was when you press Resume",
 }
+STOPPING = {
+    "paused": "pausing: its step ends, then it saves",
+    "cancelled": "stopping: its step ends, then it saves",
+}
+"""What is to be read until it has become that."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trainings:
     """What shows one training of all, and what lists models, which trainings add to."""
 
+    head: gr.Row
     which: gr.Dropdown
     panel: gr.HTML
+    samples: gr.HTML
+    """A place of its own, which is not written anew as long as there are no more of them."""
     pause: gr.Button
     resume: gr.Button
     stop: gr.Button
@@ -51,15 +59,16 @@ class Trainings:
 def build(jobs: Jobs, tab: gr.Tab, start: gr.Dropdown, model: gr.Dropdown) -> Trainings:
     """The part of the tab below its form."""
     gr.Markdown("### Trainings")
-    which = gr.Dropdown([], label="Training", elem_id="which")
-    panel = html.box(html.FLIP, value=NOTHING, elem_id="training")
-    with gr.Row():
-        pause = gr.Button("Pause", size="sm", interactive=False, elem_id="pause")
-        resume = gr.Button("Resume", size="sm", interactive=False, elem_id="resume")
-        stop = gr.Button("Stop", size="sm", variant="stop", interactive=False, elem_id="stop")
+    with gr.Row(visible=False, elem_id="head-of-training") as head:
+        which = gr.Dropdown([], label="Training", min_width=240, scale=3, elem_id="which")
+        pause = gr.Button("Pause", interactive=False, min_width=90, elem_id="pause")
+        resume = gr.Button("Resume", interactive=False, min_width=90, elem_id="resume")
+        stop = gr.Button("Stop", variant="stop", interactive=False, min_width=90, elem_id="stop")
     trainings = Trainings(
+        head=head,
         which=which,
-        panel=panel,
+        panel=html.box(value=NOTHING, elem_id="training"),
+        samples=html.box(html.FLIP, elem_id="samples"),
         pause=pause,
         resume=resume,
         stop=stop,
@@ -111,7 +120,9 @@ async def shown(jobs: Jobs, trainings: Trainings, id: str | None) -> Mapping[Any
     choices = [(f"{job.request['name']}, {job.state}", job.id) for job in known]
     return changed | {
         trainings.which: gr.Dropdown(choices=choices, value=job.id),
+        trainings.head: gr.Row(visible=True),
         trainings.panel: await asyncio.to_thread(_panel, jobs, job),
+        trainings.samples: await asyncio.to_thread(losses.samples, job, jobs.folder(job)),
         trainings.model: gr.Dropdown(choices=list(jobs.registry.models())),
     }
 
@@ -123,8 +134,9 @@ def _panel(jobs: Jobs, job: Job) -> str:
         words = f"{words}: {job.error}"
     if job.state == "running":
         words, done, total = _latest(list(jobs.live[job.id].events.values()), words)
+        words = STOPPING.get(job.stopping, words)
     going = html.bar(words, done, total) if job.state in ("waiting", "running") else html.note(words)
-    return going + losses.shown(job, jobs.folder(job))
+    return going + losses.curves(jobs.folder(job))
 
 
 def _latest(events: Sequence[dict[str, Any]], words: str) -> tuple[str, int, int]:

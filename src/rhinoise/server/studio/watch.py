@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import gradio as gr
@@ -20,14 +19,10 @@ from rhinoise.server.studio.words import OWN, in_words
 FRAMES = 20
 """Steps of noise under the slider."""
 TIMES = 8
-NO_PICTURE = html.empty(
-    "Drop a picture on the left, or take the one that was drawn last: here it drowns in noise."
-)
-NO_RETURN = html.empty(
-    "Choose how far to noise the picture, then see what the model makes of it, eight times."
-)
-NO_FILM = html.empty("Draw something in the tab Create first, then see here how it came to be, step by step.")
-NO_MAPS = html.empty("Write a few words and see, for each of them, where the model looks while it draws.")
+NO_PICTURE = "Drop a picture, or take the one that was drawn last: here it drowns in noise."
+NO_RETURN = "Choose how far to noise the picture, then see what the model makes of it, eight times."
+NO_FILM = "Draw something in the tab Create first, then see here how it came to be, step by step."
+NO_MAPS = "Write a few words and see, for each of them, where the model looks while it draws."
 
 
 def build(jobs: Jobs, model: gr.Dropdown) -> None:
@@ -38,20 +33,8 @@ def build(jobs: Jobs, model: gr.Dropdown) -> None:
     _attention(jobs, model)
 
 
-@contextmanager
-def _section(title: str, nothing: str, name: str) -> Iterator[gr.HTML]:
-    """A heading, what asks, which is built within, and beside it the place that shows, which is given."""
-    gr.Markdown(f"### {title}")
-    with gr.Row(equal_height=False):
-        shown = html.box(html.FLIP, value=nothing, elem_id=name, render=False)
-        with gr.Column(scale=1, min_width=260):
-            yield shown
-        with gr.Column(scale=2, min_width=300):
-            shown.render()
-
-
 def _noise(jobs: Jobs, model: gr.Dropdown) -> gr.Image:
-    with _section("A picture in noise", NO_PICTURE, "noised") as noised:
+    with html.section("A picture in noise", NO_PICTURE, "noised") as noised:
         image = gr.Image(
             type="filepath",
             label="Any picture",
@@ -73,7 +56,7 @@ def _noise(jobs: Jobs, model: gr.Dropdown) -> gr.Image:
     @in_words
     async def drown(model: str, image: Mapping[str, Any] | None) -> AsyncIterator[str]:
         if image is None:
-            yield NO_PICTURE
+            yield html.empty(NO_PICTURE)
             return
         files = {"image": await asyncio.to_thread(uploaded, jobs, image)}
         ask = ForwardAsk(model=model or "", image=SENT, steps=FRAMES, latents=True, frames=True)
@@ -86,7 +69,7 @@ def _noise(jobs: Jobs, model: gr.Dropdown) -> gr.Image:
 
 
 def _back(jobs: Jobs, model: gr.Dropdown, image: gr.Image) -> None:
-    with _section("And back again", NO_RETURN, "returned") as returned:
+    with html.section("And back again", NO_RETURN, "returned") as returned:
         strength = gr.Slider(
             0.1, 1, value=0.5, step=0.05, label="Noise it this far", info="at 1 nothing of it is left"
         )
@@ -105,7 +88,7 @@ def _back(jobs: Jobs, model: gr.Dropdown, image: gr.Image) -> None:
 
 
 def _film(jobs: Jobs) -> None:
-    with _section("The film of the last picture", NO_FILM, "shown-film") as film:
+    with html.section("The film of the last picture", NO_FILM, "shown-film") as film:
         play = gr.Button("Show how it came to be", elem_id="film")
 
     @in_words
@@ -118,7 +101,7 @@ def _film(jobs: Jobs) -> None:
 
 
 def _attention(jobs: Jobs, model: gr.Dropdown) -> None:
-    with _section("Where it looks", NO_MAPS, "maps") as maps:
+    with html.section("Where it looks", NO_MAPS, "maps") as maps:
         words = gr.Textbox(label="What to draw", placeholder="a red heart", max_length=400, elem_id="words")
         look = gr.Button("Show where it looks", elem_id="look")
 

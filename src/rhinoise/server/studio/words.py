@@ -52,6 +52,8 @@ def check_done(job: Job) -> Job:
 def _shown(error: Exception) -> gr.Error:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
+        if first["type"] == "string_pattern_mismatch":
+            return _error(f"{first['input']!r} is no name: take letters, digits, _ and -, such as my-model")
         where = ".".join(str(part) for part in first["loc"][1:] or first["loc"])
         return _error(f"{where}: {first['msg']}" if where else first["msg"])
     return _error(str(error))
