@@ -60,26 +60,35 @@ def serving(trained: Path, shapes: Path) -> Callable[..., AbstractContextManager
 
 
 @pytest.fixture(scope="session")
-def server(trained: Path, shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of one that tests share: a process of its own, begun by the command line."""
+def begun(trained: Path, shapes: Path) -> Callable[..., AbstractContextManager[subprocess.Popen[bytes]]]:
+    """(port, data folder) => a server as a process of its own, begun by the command line, within a `with`."""
+
+    @contextmanager
+    def begin(port: int, data: Path) -> Iterator[subprocess.Popen[bytes]]:
+        words = ["--model", trained, "--pictures", shapes, "--port", port, "--data", data]
+        process = subprocess.Popen([sys.executable, "-m", "rhinoise", "serve", *map(str, words)])
+        try:
+            _wait_for(f"http://127.0.0.1:{port}")
+            yield process
+        finally:
+            process.terminate()
+            process.wait()
+
+    return begin
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """A port that nobody listens at."""
+    return _free_port
+
+
+@pytest.fixture(scope="session")
+def server(begun: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of one that tests share."""
     port = _free_port()
-    words = [
-        "--model",
-        trained,
-        "--pictures",
-        shapes,
-        "--port",
-        port,
-        "--data",
-        tmp_path_factory.mktemp("server"),
-    ]
-    process = subprocess.Popen([sys.executable, "-m", "rhinoise", "serve", *map(str, words)])
-    try:
-        _wait_for(address := f"http://127.0.0.1:{port}")
-        yield address
-    finally:
-        process.terminate()
-        process.wait()
+    with begun(port, tmp_path_factory.mktemp("server")):
+        yield f"http://127.0.0.1:{port}"
 
 
 class Api:

@@ -24,9 +24,50 @@ ENDINGS = {
     "BMP": (".bmp",),
     "TIFF": (".tif", ".tiff"),
 }
-"""What a picture of each format is called; another ending is made to be the first of these."""
-DEPTH = 4
+"""What a picture of each format is called; one with an ending of no picture gets the first of these too."""
+PICTURES = frozenset(ending for endings in ENDINGS.values() for ending in endings)
+DEPTH = 8
 """Folders within each other, with the file itself."""
+STEM_BYTES, ENDING_BYTES = 200, 12
+"""Of a name: disks take 255, and a caption's name must be cut where its picture's is."""
+_HARMFUL = re.compile(r'[<>:"|?*\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
+"""What names on some disk cannot have, and what is no letter."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dropped:
+    """A folder that was sent and is still kept."""
+
+    name: str
+    """`folder:ID`, as requests call it."""
+    title: str
+    """What it was called where it came from."""
+    pictures: int
+    when: float
+    """When it was sent, in seconds since 1970."""
+
+
+def dropped(config: ServeConfig) -> list[Dropped]:
+    """The folders that are kept, the newest first."""
+    folders = [folder for folder in config.uploads.glob("[!.]*") if folder.is_dir()]
+    found = [
+        Dropped(
+            name=f"folder:{folder.name}",
+            title=inside(folder).name,
+            pictures=sum(file.suffix.lower() in PICTURES for file in folder.rglob("*")),
+            when=folder.stat().st_mtime,
+        )
+        for folder in folders
+    ]
+    return sorted(found, key=lambda one: one.when, reverse=True)
+
+
+def inside(folder: Path) -> Path:
+    """What was sent: the one folder in a folder that is kept, or where there is more, all of it."""
+    match list(folder.iterdir()):
+        case [only] if only.is_dir():
+            return only
+    return folder
 
 
 @dataclass
@@ -97,24 +138,32 @@ def _checked(name: str, data: bytes, config: ServeConfig) -> tuple[str, bool]:
             raise PictureError("its captions are not text in UTF-8") from None
         return clean, False
     endings = ENDINGS[format_of(checked(data, config.limits))]
-    return (clean if ending in endings else clean + endings[0]), True
+    # A wrong ending stays, as captions are found by it; what lies there is known by its content.
+    return (clean if ending in PICTURES else clean + endings[0]), True
 
 
 def clean_name(name: str) -> str:
-    """A relative path of few, harmless parts; PictureError where nothing of the name is left.
+    """A relative path of harmless parts, as it was wherever that is possible.
 
-    "../a/b:c.png" => "a/b_c.png". Pictures and their captions keep names that go together.
+    "../a/b:c.png" => "a/b_c.png". Pictures and their captions keep names that go together. PictureError
+    where nothing of the name is left, or it is too deep.
     """
     parts = []
     for part in unicodedata.normalize("NFC", name).replace("\\", "/").split("/"):
-        part = re.sub(r"[^\w .,()+&@=\'\[\]-]", "_", part).strip(" .")
+        part = _HARMFUL.sub("_", part).strip(" .")
         stem, dot, ending = part.rpartition(".")
-        part = f"{_short(stem, 80)}{dot}{_short(ending, 12)}" if dot else _short(part, 92)
+        part = (
+            f"{_short(stem, STEM_BYTES)}{dot}{_short(ending, ENDING_BYTES)}"
+            if dot
+            else _short(part, STEM_BYTES)
+        )
         if part:
             parts.append(part)
     if not parts:
         raise PictureError("it has no name")
-    return "/".join(parts[-DEPTH:])
+    if len(parts) > DEPTH:
+        raise PictureError(f"it lies in more than {DEPTH - 1} folders within each other")
+    return "/".join(parts)
 
 
 def _short(text: str, most: int) -> str:

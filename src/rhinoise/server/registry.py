@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rhinoise.core.errors import ConfigError, ModelFolderError, UnknownNameError
+from rhinoise.server.folders import inside
 from rhinoise.server.settings import ServeConfig
 from rhinoise.server.store import Job
 from rhinoise.storage.bundled import BUNDLED, model_folder
@@ -48,7 +49,7 @@ class Registry:
         if name in DATASETS:
             return name
         if (dropped := DROPPED.fullmatch(name)) and (folder := self.config.uploads / dropped[1]).is_dir():
-            return str(folder.absolute())
+            return str(inside(folder).absolute())
         if name not in folders:
             raise UnknownNameError("pictures", name, [*DATASETS, *folders])
         return folders[name]

@@ -1,11 +1,15 @@
 """A job as it goes: what the page shows of it until it ends."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
+
 from rhinoise.core.errors import PictureError
+from rhinoise.server.asks import AnyAsk
 from rhinoise.server.jobs import Job, Jobs, NotThereError
 from rhinoise.server.pictures import checked
 from rhinoise.server.store import OPEN
@@ -39,6 +43,23 @@ async def following(jobs: Jobs, id: str) -> AsyncIterator[Seen]:
         seen = _after(seen, told)
         yield seen
     check_done(jobs.get(id))
+
+
+async def worked(
+    jobs: Jobs, ask: AnyAsk, shown: Callable[[Jobs, Job], str], files: Mapping[str, bytes] = {}
+) -> AsyncIterator[str]:
+    """A job from being asked for: how far it is, as HTML, and last what `shown` makes of what it made.
+
+    Where it does not end well, the place that shows says so too: what is told beside the page goes away.
+    """
+    job = jobs.submit(ask, files=files, source=SOURCE)
+    try:
+        async for seen in following(jobs, job.id):
+            yield seen.bar()
+    except gr.Error as error:
+        yield html.empty(error.message)
+        raise
+    yield await asyncio.to_thread(shown, jobs, jobs.get(job.id))
 
 
 async def done(jobs: Jobs, id: str) -> Job:

@@ -1,7 +1,8 @@
 """What the page shows that Gradio has no component for, as HTML; whatever a person wrote is escaped."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from html import escape
 from typing import Any
 from urllib.parse import quote, unquote
@@ -54,6 +55,18 @@ def box(script: str | None = None, **settings: Any) -> gr.HTML:
     return gr.HTML(js_on_load=script, apply_default_css=False, **settings)
 
 
+@contextmanager
+def section(title: str, nothing: str, name: str) -> Iterator[gr.HTML]:
+    """A heading, what asks, which is built within, and beside it the place that shows, which is given."""
+    gr.Markdown(f"### {title}")
+    with gr.Row(equal_height=False):
+        shown = box(FLIP, value=empty(nothing), elem_id=name, render=False)
+        with gr.Column(scale=1, min_width=260):
+            yield shown
+        with gr.Column(scale=2, min_width=300):
+            shown.render()
+
+
 def empty(sentence: str) -> str:
     """What a panel says that has nothing to show yet: what to do next."""
     return f'<p class="empty">{escape(sentence)}</p>'
@@ -93,6 +106,18 @@ def facts(values: Mapping[str, Any]) -> str:
         if value not in (None, "")
     )
     return f'<dl class="facts">{rows}</dl>'
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Names of columns, and rows that begin with a name of their own."""
+    names = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    lines = "".join(_line(*row) for row in rows)
+    return f"<table><thead><tr>{names}</tr></thead><tbody>{lines}</tbody></table>"
+
+
+def _line(name: str, *values: str) -> str:
+    cells = "".join(f"<td>{escape(value)}</td>" for value in values)
+    return f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>'
 
 
 def page(source: str, title: str) -> str:

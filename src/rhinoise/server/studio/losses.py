@@ -12,18 +12,28 @@ WIDE, HIGH, POINTS = 320, 90, 120
 """Of a curve: its size, and how many means it is drawn from."""
 
 
-def shown(job: Job, folder: Path) -> str:
-    """Curves and samples; empty as long as there is neither."""
-    run = RunFolder(folder)
-    steps = [entry for entry in run.entries() if "losses" in entry]
-    curves = [
+def curves(folder: Path) -> str:
+    """The loss of every stage so far; empty before the first step."""
+    steps = [entry for entry in RunFolder(folder).entries() if "losses" in entry]
+    drawn = [
         _curve(stage, [entry["losses"]["loss"] for entry in own])
         for stage, own in groupby(steps, key=lambda entry: entry["stage"])
     ]
-    files = sorted(run.samples.glob("*.png"), key=lambda path: path.stat().st_mtime)
-    frames = [([html.address(job, f"samples/{path.name}")], path.stem) for path in files]
-    samples = html.flip(frames, "Samples through time", at=len(frames) - 1) if frames else ""
-    return (f'<div class="curves">{"".join(curves)}</div>' if curves else "") + samples
+    return f'<div class="curves">{"".join(drawn)}</div>' if drawn else ""
+
+
+def samples(job: Job, folder: Path) -> str:
+    """What was drawn along the way, under a slider; empty before the first sheet."""
+    # `loss.png` says what the curves say.
+    found = [path for path in RunFolder(folder).samples.glob("*.png") if path.name != "loss.png"]
+    files = sorted(found, key=lambda path: path.stat().st_mtime)
+    frames = [([html.address(job, f"samples/{path.name}")], _said(path.stem)) for path in files]
+    return html.flip(frames, "Samples through time", at=len(frames) - 1) if frames else ""
+
+
+def _said(stem: str) -> str:
+    """The name of a sheet of samples, in words where it is a number of steps."""
+    return f"after {int(stem):,} steps" if stem.isdecimal() else stem.replace("_", " ")
 
 
 def _curve(stage: str, losses: Sequence[float]) -> str:

@@ -10,7 +10,7 @@ from rhinoise.server import models
 from rhinoise.server.jobs import Jobs
 from rhinoise.server.studio import html
 from rhinoise.server.studio.create import Create, own_values
-from rhinoise.server.studio.words import in_words
+from rhinoise.server.studio.words import OWN, in_words
 
 NONE = html.empty("There is no model here yet: train one, in the tab Train.")
 NO_CARD = "Choose a model above to read its card."
@@ -30,12 +30,11 @@ def build(jobs: Jobs, created: Create, tab: gr.Tab, tabs: gr.Tabs) -> None:
             keep = gr.Button("Keep it", size="sm")
     card = gr.Markdown(NO_CARD, elem_id="card")
     picked = gr.State("")
-    own: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
     async def listed(picked: str) -> str:
         return _cards(jobs, picked)
 
-    tab.select(listed, picked, cards, **own)
+    tab.select(listed, picked, cards, **OWN)
 
     @in_words
     async def pick(event: gr.EventData) -> Any:
@@ -47,7 +46,7 @@ def build(jobs: Jobs, created: Create, tab: gr.Tab, tabs: gr.Tabs) -> None:
         shown = _cards(jobs, name), gr.Row(visible=True), zipped, here
         return name, *shown, gr.Group(visible=False), _below_title(text)
 
-    cards.select(pick, None, [picked, cards, actions, export, delete, question, card], **own)
+    cards.select(pick, None, [picked, cards, actions, export, delete, question, card], **OWN)
 
     @in_words
     async def using(name: str) -> Any:
@@ -57,7 +56,7 @@ def build(jobs: Jobs, created: Create, tab: gr.Tab, tabs: gr.Tabs) -> None:
             *own_values(jobs, name),
         )
 
-    use.click(using, picked, [created.model, tabs, *created.own], **own)
+    use.click(using, picked, [created.model, tabs, *created.own], **OWN)
 
     @in_words
     async def ask(name: str) -> Any:
@@ -65,7 +64,7 @@ def build(jobs: Jobs, created: Create, tab: gr.Tab, tabs: gr.Tabs) -> None:
         words = f"**Delete the model {name}?** Its weights and all that its training left are gone then."
         return gr.Group(visible=True), words
 
-    delete.click(ask, picked, [question, asked], **own)
+    delete.click(ask, picked, [question, asked], **OWN)
 
     @in_words
     async def deleting(name: str) -> Any:
@@ -74,12 +73,12 @@ def build(jobs: Jobs, created: Create, tab: gr.Tab, tabs: gr.Tabs) -> None:
         left = gr.Dropdown(choices=names, value=next(iter(names), None))
         return "", _cards(jobs, ""), gr.Row(visible=False), gr.Group(visible=False), NO_CARD, left
 
-    sure.click(deleting, picked, [picked, cards, actions, question, card, created.model], **own)
+    sure.click(deleting, picked, [picked, cards, actions, question, card, created.model], **OWN)
 
     async def kept() -> Any:
         return gr.Group(visible=False)
 
-    keep.click(kept, None, question, **own)
+    keep.click(kept, None, question, **OWN)
 
 
 def _is_own(jobs: Jobs, name: str) -> bool:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -14,123 +13,113 @@ from rhinoise.server.asks import SENT, AttentionAsk, ForwardAsk, GenerateAsk, Re
 from rhinoise.server.jobs import Job, Jobs, NotThereError
 from rhinoise.server.pictures import data_uri
 from rhinoise.server.studio import html, pictures
-from rhinoise.server.studio.following import SOURCE, following, uploaded
-from rhinoise.server.studio.words import in_words
+from rhinoise.server.studio.following import uploaded, worked
+from rhinoise.server.studio.words import OWN, in_words
 
 FRAMES = 20
 """Steps of noise under the slider."""
 TIMES = 8
-NO_PICTURE = html.empty(
-    "Drop a picture on the left, or take the one that was drawn last: here it drowns in noise."
-)
-NO_RETURN = html.empty(
-    "Choose how far to noise the picture, then see what the model makes of it, eight times."
-)
-NO_FILM = html.empty("Draw something in the tab Create first, then see here how it came to be, step by step.")
-NO_MAPS = html.empty("Write a few words and see, for each of them, where the model looks while it draws.")
+NO_PICTURE = "Drop a picture, or take the one that was drawn last: here it drowns in noise."
+NO_RETURN = "Choose how far to noise the picture, then see what the model makes of it, eight times."
+NO_FILM = "Draw something in the tab Create first, then see here how it came to be, step by step."
+NO_MAPS = "Write a few words and see, for each of them, where the model looks while it draws."
 
 
 def build(jobs: Jobs, model: gr.Dropdown) -> None:
     """The tab's content."""
-    gr.Markdown("### A picture in noise")
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=1, min_width=260):
-            image = gr.Image(
-                type="filepath",
-                label="Any picture",
-                sources=["upload", "clipboard"],
-                height=260,
-                buttons=[],
-                elem_id="watched",
-            )
-            last = gr.Button("Take the one that was drawn last", size="sm", elem_id="take-last")
-        with gr.Column(scale=2, min_width=300):
-            noised = html.box(html.FLIP, value=NO_PICTURE, elem_id="noised")
-    gr.Markdown("### And back again")
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=1, min_width=260):
-            strength = gr.Slider(
-                0.1, 1, value=0.5, step=0.05, label="Noise it this far", info="at 1 nothing of it is left"
-            )
-            back = gr.Button(f"Bring it back {TIMES} times", elem_id="bring-back")
-        with gr.Column(scale=2, min_width=300):
-            returned = html.box(value=NO_RETURN, elem_id="returned")
-    gr.Markdown("### The film of the last picture")
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=1, min_width=260):
-            play = gr.Button("Show how it came to be", elem_id="film")
-        with gr.Column(scale=2, min_width=300):
-            film = html.box(html.FLIP, value=NO_FILM, elem_id="shown-film")
-    gr.Markdown("### Where it looks")
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=1, min_width=260):
-            words = gr.Textbox(
-                label="What to draw", placeholder="a red heart", max_length=400, elem_id="words"
-            )
-            look = gr.Button("Show where it looks", elem_id="look")
-        with gr.Column(scale=2, min_width=300):
-            maps = html.box(html.FLIP, value=NO_MAPS, elem_id="maps")
+    image = _noise(jobs, model)
+    _back(jobs, model, image)
+    _film(jobs)
+    _attention(jobs, model)
 
-    own: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+def _noise(jobs: Jobs, model: gr.Dropdown) -> gr.Image:
+    with html.section("A picture in noise", NO_PICTURE, "noised") as noised:
+        image = gr.Image(
+            type="filepath",
+            label="Any picture",
+            sources=["upload", "clipboard"],
+            height=260,
+            buttons=[],
+            elem_id="watched",
+        )
+        last = gr.Button("Take the one that was drawn last", size="sm", elem_id="take-last")
 
     @in_words
     async def newest() -> Any:
-        made = pictures.newest(jobs)
-        if not made:
-            raise NotThereError("nothing has been drawn yet: draw something in the tab Create")
-        path = jobs.made(made[0].job, made[0].name)
+        last = _last(jobs)
+        path = jobs.made(last.job, last.name)
         return processing_utils.save_file_to_cache(path, cache_dir=str(jobs.config.page))
 
-    last.click(newest, None, image, **own)
+    last.click(newest, None, image, **OWN)
 
     @in_words
     async def drown(model: str, image: Mapping[str, Any] | None) -> AsyncIterator[str]:
         if image is None:
-            yield NO_PICTURE
+            yield html.empty(NO_PICTURE)
             return
+        files = {"image": await asyncio.to_thread(uploaded, jobs, image)}
         ask = ForwardAsk(model=model or "", image=SENT, steps=FRAMES, latents=True, frames=True)
-        job = jobs.submit(ask, files={"image": await asyncio.to_thread(uploaded, jobs, image)}, source=SOURCE)
-        async for seen in following(jobs, job.id):
-            yield seen.bar()
-        yield _drowned(jobs, job)
+        async for shown in worked(jobs, ask, _drowned, files):
+            yield shown
 
     # Without preprocessing: Gradio would decode a picture before it is looked at.
-    image.change(drown, [model, image], noised, preprocess=False, **own)
+    image.change(drown, [model, image], noised, preprocess=False, **OWN)
+    return image
+
+
+def _back(jobs: Jobs, model: gr.Dropdown, image: gr.Image) -> None:
+    with html.section("And back again", NO_RETURN, "returned") as returned:
+        strength = gr.Slider(
+            0.1, 1, value=0.5, step=0.05, label="Noise it this far", info="at 1 nothing of it is left"
+        )
+        back = gr.Button(f"Bring it back {TIMES} times", elem_id="bring-back")
 
     @in_words
     async def bring(model: str, image: Mapping[str, Any] | None, strength: float) -> AsyncIterator[str]:
         if image is None:
             raise NotThereError("there is no picture to noise: drop one above")
+        files = {"image": await asyncio.to_thread(uploaded, jobs, image)}
         ask = ReconstructAsk(model=model or "", image=SENT, strength=strength, count=TIMES, steps=None)
-        job = jobs.submit(ask, files={"image": await asyncio.to_thread(uploaded, jobs, image)}, source=SOURCE)
-        async for seen in following(jobs, job.id):
-            yield seen.bar()
-        yield _returned(jobs, job)
+        async for shown in worked(jobs, ask, _returned, files):
+            yield shown
 
-    back.click(bring, [model, image, strength], returned, preprocess=False, **own)
+    back.click(bring, [model, image, strength], returned, preprocess=False, **OWN)
+
+
+def _film(jobs: Jobs) -> None:
+    with html.section("The film of the last picture", NO_FILM, "shown-film") as film:
+        play = gr.Button("Show how it came to be", elem_id="film")
 
     @in_words
     async def filming() -> AsyncIterator[str]:
-        made = pictures.newest(jobs)
-        if not made:
-            raise NotThereError("nothing has been drawn yet: draw something in the tab Create")
-        ask, files = _filmed(jobs, made[0].job)
-        job = jobs.submit(ask, files=files, source=SOURCE)
-        async for seen in following(jobs, job.id):
-            yield seen.bar()
-        (frames,) = jobs.folder(job).glob("*.film.webp")
-        yield await asyncio.to_thread(_film, frames)
+        ask, files = _with_film(jobs, _last(jobs).job)
+        async for shown in worked(jobs, ask, _filmed, files):
+            yield shown
 
-    play.click(filming, None, film, **own)
+    play.click(filming, None, film, **OWN)
+
+
+def _attention(jobs: Jobs, model: gr.Dropdown) -> None:
+    with html.section("Where it looks", NO_MAPS, "maps") as maps:
+        words = gr.Textbox(label="What to draw", placeholder="a red heart", max_length=400, elem_id="words")
+        look = gr.Button("Show where it looks", elem_id="look")
 
     @in_words
     async def looking(model: str, words: str) -> AsyncIterator[str]:
-        job = jobs.submit(AttentionAsk(model=model or "", prompt=words or "", steps=None), source=SOURCE)
-        async for seen in following(jobs, job.id):
-            yield seen.bar()
-        yield _looked(jobs, job)
+        ask = AttentionAsk(model=model or "", prompt=words or "", steps=None)
+        async for shown in worked(jobs, ask, _looked):
+            yield shown
 
-    gr.on([look.click, words.submit], looking, [model, words], maps, **own)
+    gr.on([look.click, words.submit], looking, [model, words], maps, **OWN)
+
+
+def _last(jobs: Jobs) -> pictures.Made:
+    """The picture that was drawn last; NotThereError where none was."""
+    made = pictures.newest(jobs)
+    if not made:
+        raise NotThereError("nothing has been drawn yet: draw something in the tab Create")
+    return made[0]
 
 
 def _drowned(jobs: Jobs, job: Job) -> str:
@@ -164,7 +153,7 @@ def _returned(jobs: Jobs, job: Job) -> str:
     return html.row([*own, *both])
 
 
-def _filmed(jobs: Jobs, job: Job) -> tuple[GenerateAsk, dict[str, bytes]]:
+def _with_film(jobs: Jobs, job: Job) -> tuple[GenerateAsk, dict[str, bytes]]:
     """The request of a job's first picture again, with a film; the pictures that it was given are too."""
     request = dict(job.request) | {"film": True, "check": False, "preview": False, "count": 1}
     given = {name: request[name] for name in ("image", "mask") if request[name] is not None}
@@ -172,8 +161,9 @@ def _filmed(jobs: Jobs, job: Job) -> tuple[GenerateAsk, dict[str, bytes]]:
     return GenerateAsk(**request | dict.fromkeys(given, SENT)), files
 
 
-def _film(file: Path) -> str:
+def _filmed(jobs: Jobs, job: Job) -> str:
     """A film's frames under a slider."""
+    (file,) = jobs.folder(job).glob("*.film.webp")
     frames = []
     with Image.open(file) as film:
         for number, frame in enumerate(ImageSequence.Iterator(film), start=1):

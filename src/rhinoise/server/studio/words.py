@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gradio as gr
@@ -12,6 +12,8 @@ from rhinoise.core.errors import RhinoiseError
 from rhinoise.server.jobs import Job
 
 EXPECTED = (RhinoiseError, ValidationError)
+OWN: Mapping[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+"""How handlers of the page are bound: no part of its API, and what they show tells how far they are."""
 
 
 def in_words(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -50,6 +52,8 @@ def check_done(job: Job) -> Job:
 def _shown(error: Exception) -> gr.Error:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
+        if first["type"] == "string_pattern_mismatch":
+            return _error(f"{first['input']!r} is no name: take letters, digits, _ and -, such as my-model")
         where = ".".join(str(part) for part in first["loc"][1:] or first["loc"])
         return _error(f"{where}: {first['msg']}" if where else first["msg"])
     return _error(str(error))

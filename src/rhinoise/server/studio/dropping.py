@@ -1,0 +1,20 @@
+"""Where folders of pictures are dropped: sent as they are, sub-folders and captions and all.
+
+Gradio's own component forgets the folders that files lie in. This one sends them to `/api/v1/folders`, some
+at a time, says what was left out, and tells the page what the folder is called.
+"""
+
+from pathlib import Path
+
+import gradio as gr
+
+
+def dropping(most: int) -> gr.HTML:
+    """The component; its `select` has the folder's name, as requests call it, as `folder`.
+
+    Files of more than `most` bytes are left out before they are sent.
+    """
+    template, script = (Path(__file__).with_suffix(ending).read_text() for ending in (".html", ".js"))
+    return gr.HTML(
+        str(most), html_template=template, js_on_load=script, apply_default_css=False, elem_id="drop"
+    )
