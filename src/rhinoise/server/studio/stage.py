@@ -69,7 +69,10 @@ def build() -> Stage:
 
 def walk_shown(jobs: Jobs, id: str) -> str:
     """The pictures on a way between two, under a slider."""
-    way = pictures.of(jobs, jobs.get(id))
-    last = len(way) - 1
-    frames = [([one.address], f"{place / last:.0%} of the way") for place, one in enumerate(way)]
+    job = jobs.get(id)
+    last = job.request["frames"] - 1
+    frames = [
+        ([html.address(job, f"walk-{place:02d}.png")], f"{place / last:.0%} of the way")
+        for place in range(last + 1)
+    ]
     return html.flip(frames, "From one to the other", at=last // 2)
