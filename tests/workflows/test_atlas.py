@@ -46,6 +46,7 @@ def test_the_page_and_its_numbers(trained: Path, tmp_path: Path) -> None:
     assert {event.path.name for event in told if isinstance(event, Wrote)} == {
         "atlas.html",
         "atlas.json",
+        "atlas.safetensors",
         "atlas-moments.png",
     }
     numbers = json.loads(out.with_suffix(".json").read_text())

@@ -217,6 +217,9 @@ def atlas(
         int, typer.Option(help="Pictures that the denoiser's features are compared on, at most.")
     ] = DEFAULT_COMPARED,
     method: Annotated[str, typer.Option(help="How points are laid out: pca, exact, or umap.")] = "pca",
+    landed: Annotated[
+        list[Path] | None, typer.Option(help="A picture to show where it lands among them; repeatable.")
+    ] = None,
     precision: Precision = "auto",
 ) -> None:
     """Draw the latent space: every picture a point, beside what the denoiser makes of it."""
@@ -234,6 +237,7 @@ def atlas(
                 pictures=pictures,
                 features=features,
                 method=method,
+                landed=tuple(landed or ()),
                 precision=precision,
             )
         )

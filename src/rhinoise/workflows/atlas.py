@@ -16,18 +16,20 @@ from torch import nn
 from rhinoise.core.config import to_json
 from rhinoise.core.errors import ConfigError, UnknownNameError
 from rhinoise.core.files import write_json, write_text
-from rhinoise.explain.measure.atlas import LEAST, differ, nearest
+from rhinoise.explain.measure.atlas import LEAST, axes_of, differ, nearest
 from rhinoise.explain.measure.states import depths
 from rhinoise.explain.measure.survey import STYLE, Survey, survey
-from rhinoise.explain.pages.atlas import Cloud, atlas_page
+from rhinoise.explain.pages.atlas import THUMB, Cloud, atlas_page
 from rhinoise.explain.pages.atlas_words import distance_table, method_said, moments_said, sentences
-from rhinoise.explain.pages.page import svg
+from rhinoise.explain.pages.page import data_uri, svg
 from rhinoise.explain.plots.atlas import clouds_figure, purity_figure
 from rhinoise.explain.plots.style import Figure, save_figure
+from rhinoise.nets.fingerprint import fingerprint
 from rhinoise.storage.run_folder import RunFolder
 from rhinoise.workflows.atlases.pictures import (
     half_way,
     known_latents,
+    place_of,
     quick_decoder,
     small,
     thumbnails,
@@ -45,7 +47,8 @@ from rhinoise.workflows.atlases.spaces import (
 from rhinoise.workflows.defaults import DEFAULT_COMPARED, DEFAULT_POINTS
 from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Said, Wrote
-from rhinoise.workflows.paths import find_model, output_page
+from rhinoise.workflows.landing import NO_AXES, Ground, Landed, landed
+from rhinoise.workflows.paths import find_model, output_page, read_picture
 from rhinoise.workflows.pictures import Pictures, read_pictures
 from rhinoise.workflows.scoring.trained import EvaluateRequest, Trained, open_trained
 from rhinoise.workflows.stages.moments import (
@@ -82,11 +85,15 @@ class AtlasRequest:
     """How points are laid into three dimensions, one of METHODS."""
     words: tuple[str, ...] = ()
     """Two words or more, of which each pair is compared; none: as `atlas_sample.choose` takes them."""
+    landed: tuple[Path, ...] = ()
+    """Pictures that are shown among the points, where they land."""
     precision: str = "auto"
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise UnknownNameError("method", self.method, METHODS)
+        if self.landed and self.method != "pca":
+            raise ConfigError(NO_AXES)
         if not LEAST <= self.pictures <= MOST:
             raise ConfigError(f"--pictures is a number of points from {LEAST} to {MOST}, not {self.pictures}")
         if not LEAST <= self.features <= MOST:
@@ -128,11 +135,13 @@ class Atlas:
 
 @device_errors_told("or take fewer pictures (--pictures)")
 def atlas(request: AtlasRequest) -> Generator[Event, None, Atlas]:
-    """Write the page, and a JSON file of its numbers beside it; return these.
+    """Write the page, and beside it a JSON file of its numbers and the axes of a PCA; return the numbers.
 
     RhinoiseError says what is wrong: too few pictures, all of them alike, an unknown word.
     """
     out = output_page(request.out, "atlas.html", "an atlas")
+    for path in request.landed:  # minutes before they are laid among the points
+        read_picture(path)
     clock = Laps()
     trained = open_trained(
         EvaluateRequest(run=request.run, data=request.data, out=out.parent, precision=request.precision)
@@ -153,6 +162,19 @@ def atlas(request: AtlasRequest) -> Generator[Event, None, Atlas]:
     apart, projection = laid_out(latents.flatten(1), request.method)
     whole = survey(LATENTS, apart, differ(chosen.origins), chosen.labels, chosen.captions, chosen.pairs)
     clock.lap("measuring")
+    ground = None
+    marks: tuple[Landed, ...] = ()
+    if request.method == "pca":
+        ground = Ground(
+            axes=axes_of(latents.flatten(1), projection.points),
+            place=place_of(model, pictures, chosen.shown, key),
+            captions=chosen.captions,
+            apart=float(apart.sum()) / (len(apart) * (len(apart) - 1)),
+            preparation=pictures.prepared.preparation,
+            autoencoder=fingerprint(model.autoencoder),
+        )
+        if request.landed:
+            marks = yield from landed(ground, model, latents.flatten(1), request.landed)
     decode = quick_decoder(model)
     decoded = yield from thumbnails(decode, latents)
     walks = yield from walk(decode, latents, apart, chosen)
@@ -198,6 +220,7 @@ def atlas(request: AtlasRequest) -> Generator[Event, None, Atlas]:
         decoded=decoded.thumbs,
         clouds=[first, second],
         walks=walks,
+        landed=[_mark(*pair) for pair in zip(request.landed, marks, strict=True)],
         values={
             "example": chosen.pairs[0][0] if chosen.pairs else "a word",
             "sentences": sentences(shown_spaces),
@@ -213,6 +236,8 @@ def atlas(request: AtlasRequest) -> Generator[Event, None, Atlas]:
     write_text(out, page)
     clock.lap("writing")
     yield Wrote(out)
+    if ground is not None:
+        yield Wrote(ground.keep(out))
     if forming.figure:
         strip = out.with_name(f"{out.stem}-moments.png")
         save_figure(forming.figure, strip)
@@ -271,6 +296,13 @@ def _forming(
     names = [f"step {moment.step:,}" if moment.step else "before training" for moment in moments]
     figure = clouds_figure(list(zip(names, aligned(moments), strict=True)), labels[kind])
     return Forming(figure=figure, caption=moments_said(numbers, len(rows), kind), numbers=numbers)
+
+
+def _mark(path: Path, one: Landed) -> dict[str, Any]:
+    """A picture that landed, as the page shows it."""
+    thumb = read_picture(path)
+    thumb.thumbnail((THUMB, THUMB))
+    return {"picture": data_uri(thumb), **vars(one)}
 
 
 def _name(place: Path | str) -> str:

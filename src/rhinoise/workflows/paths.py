@@ -60,10 +60,10 @@ def _few_steps(folder: Path) -> Path:
     return run.few_steps
 
 
-def read_picture(path: Path) -> Image.Image:
-    """A whole RGB picture, transparency on white; PictureError when there is none."""
+def read_picture(path: Path, background: Colour = WHITE) -> Image.Image:
+    """A whole RGB picture, transparency on the background; PictureError when there is none."""
     _exists(path)
-    return open_picture(path)
+    return open_picture(path, background)
 
 
 def read_mask(path: Path) -> tuple[Image.Image, str]:

@@ -92,6 +92,26 @@ def pca(inner: Float[Tensor, "n n"], axes: int = 3) -> Projection:
     return Projection(points=points, kept=tuple((top / total).tolist()))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Axes:
+    """Where any other vector lies on the axes of a PCA: its way from their mean along each direction."""
+
+    mean: Float[Tensor, "d"]
+    directions: Float[Tensor, "k d"]
+
+    def points(self, vectors: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
+        """Where these lie."""
+        return (vectors - self.mean) @ self.directions.T
+
+
+def axes_of(vectors: Float[Tensor, "n d"], points: Float[Tensor, "n k"]) -> Axes:
+    """The axes of a PCA that laid the vectors X (less their mean) at the points P = U S: V' = P' X / S^2."""
+    mean, squares = vectors.mean(0), points.square().sum(0)
+    # An axis on which nothing differs has no direction.
+    directions = (points.T @ (vectors - mean)) / squares.clamp(min=1e-12 * float(squares.max()))[:, None]
+    return Axes(mean=mean, directions=directions)
+
+
 def umap(vectors: Float[Tensor, "n d"], axes: int = 3, *, neighbours: int = 15) -> Projection:
     """Neighbours kept near and the rest let go (McInnes et al. 2018).
 

@@ -96,6 +96,7 @@ def atlas_page(
     decoded: Thumbs,
     clouds: Sequence[Cloud],
     walks: Walks,
+    landed: Sequence[Mapping[str, Any]],
     values: Mapping[str, Any],
 ) -> str:
     """One file of HTML. `captions`, `labels`, `originals` and `decoded` have an entry per picture.
@@ -104,6 +105,8 @@ def atlas_page(
         model, source: what it is an atlas of, by name.
         captions: all captions of each picture, the one to show first.
         labels: what points are coloured by => a label per picture.
+        landed: pictures that lie among the points of the first cloud: each with its `picture` (a `src`), its
+            `caption`, its `point` in the cloud's units, and the pictures that are `near`, by number.
         values: what else the template shows: sentences, figure, tables.
     """
     frames = walks.frames.reshape(-1, *walks.frames.shape[2:])
@@ -124,19 +127,22 @@ def atlas_page(
             "steps": walks.frames.shape[1],
             "frames": sheets(frames),
         },
+        "landed": list(landed),
     }
     return render("atlas.html.j2", model=model, source=source, data=data, **values)
 
 
 def _cloud(cloud: Cloud) -> dict[str, Any]:
-    """Nearly all points are within 1 of the centre: the page knows no units."""
-    centred = cloud.points - np.median(cloud.points, axis=0)
-    scaled = centred / np.quantile(np.linalg.norm(centred, axis=1), INSIDE)
+    """Nearly all points are within 1 of the centre: the page knows no units but these."""
+    centre = np.median(cloud.points, axis=0)
+    radius = np.quantile(np.linalg.norm(cloud.points - centre, axis=1), INSIDE)
     return {
         "name": cloud.name,
         "about": cloud.about,
+        "centre": centre.tolist(),
+        "radius": float(radius),
         "rows": packed(cloud.rows.astype(np.uint16)),
-        "points": packed(scaled.astype(np.float32)),
+        "points": packed(((cloud.points - centre) / radius).astype(np.float32)),
         "near": packed(cloud.near.astype(np.uint16)),
         "each": cloud.near.shape[1],
     }

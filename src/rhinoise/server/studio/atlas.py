@@ -10,9 +10,10 @@ from rhinoise.server.jobs import Jobs, NotThereError
 from rhinoise.server.pictures import from_text
 from rhinoise.server.store import Job
 from rhinoise.server.studio import html
-from rhinoise.server.studio.create import Create, walk_shown
+from rhinoise.server.studio.create import Create
 from rhinoise.server.studio.following import SOURCE, following
 from rhinoise.server.studio.painter import showing
+from rhinoise.server.studio.stage import walk_shown
 from rhinoise.server.studio.words import in_words
 
 NOTHING = html.empty(

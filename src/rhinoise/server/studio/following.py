@@ -34,6 +34,11 @@ class Seen:
         """As HTML."""
         return html.bar(self.words, self.done, self.total)
 
+    def told(self) -> str:
+        """The same, with the previews under it."""
+        images = html.row(html.picture(image, text="what it is becoming") for image in self.images)
+        return self.bar() + (images if self.images else "")
+
 
 async def following(jobs: Jobs, id: str) -> AsyncIterator[Seen]:
     """All that is to be seen of a job until it has ended; gr.Error where it does not end well."""

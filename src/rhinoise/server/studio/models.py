@@ -9,7 +9,7 @@ from rhinoise.core.errors import ModelFolderError
 from rhinoise.server import models
 from rhinoise.server.jobs import Jobs
 from rhinoise.server.studio import html
-from rhinoise.server.studio.create import Create, own_values
+from rhinoise.server.studio.create import Create
 from rhinoise.server.studio.words import OWN, in_words
 
 NONE = html.empty("There is no model here yet: train one, in the tab Train.")
@@ -50,11 +50,10 @@ def build(jobs: Jobs, created: Create, tab: gr.Tab, tabs: gr.Tabs) -> None:
 
     @in_words
     async def using(name: str) -> Any:
-        return (
-            gr.Dropdown(choices=list(jobs.registry.models()), value=name),
-            gr.Tabs(selected="create"),
-            *own_values(jobs, name),
-        )
+        return {
+            created.model: gr.Dropdown(choices=list(jobs.registry.models()), value=name),
+            tabs: gr.Tabs(selected="create"),
+        } | created.own_values(name)
 
     use.click(using, picked, [created.model, tabs, *created.own], **OWN)
 

@@ -65,15 +65,17 @@ def blocks(jobs: Jobs) -> gr.Blocks:
                 models.build(jobs, created, models_tab, tabs)
         clock = gr.Timer(LOOK_SECONDS)
 
-        async def look(chosen: str | None) -> list[Any]:
+        async def look(chosen: str | None) -> dict[Any, Any]:
             names = list(jobs.registry.models())
             chosen = chosen if chosen in names else next(iter(names), None)
-            loaded = jobs.facts is not None
-            choices = gr.Dropdown(choices=names, value=chosen)
-            return [_state(jobs), choices, gr.Timer(active=not loaded), *create.own_values(jobs, chosen)]
+            return {
+                state: _state(jobs),
+                model: gr.Dropdown(choices=names, value=chosen),
+                clock: gr.Timer(active=jobs.facts is None),
+            } | created.own_values(chosen)
 
-        async def own_values(chosen: str | None) -> list[Any]:
-            return create.own_values(jobs, chosen)
+        async def own_values(chosen: str | None) -> dict[Any, Any]:
+            return created.own_values(chosen)
 
         shown = [state, model, clock, *created.own]
         gr.on([page.load, clock.tick], look, model, shown, **own)

@@ -1,6 +1,5 @@
 """The pictures that were made here: which there are, and what each says of how it was asked for."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -8,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from rhinoise.core.errors import PictureError
+from rhinoise.server import drawing
 from rhinoise.server.jobs import Job, Jobs
 from rhinoise.server.studio import html
 from rhinoise.storage.provenance import Provenance, read_provenance
 
 NEWEST = 48
 """Pictures that the gallery shows."""
-_NUMBERED = re.compile(r".*-\d{2,}\.png")
-"""The pictures of a job are numbered; sheets and figures are not."""
 _SHOWN = ("seed", "steps", "guidance", "sampler", "spacing", "strength")
 _RESTORED = ("prompt", "negative", "first", "image", *_SHOWN)
 
@@ -39,9 +37,8 @@ class Made:
 
 
 def of(jobs: Jobs, job: Job) -> list[Made]:
-    """The pictures of a job, in order."""
-    found = sorted(path.name for path in jobs.folder(job).glob("*.png") if _NUMBERED.fullmatch(path.name))
-    return [Made(job, name) for name in found]
+    """The pictures of a drawing, in order."""
+    return [Made(job, path.name) for path in drawing.pictures(jobs, job)]
 
 
 def newest(jobs: Jobs) -> list[Made]:

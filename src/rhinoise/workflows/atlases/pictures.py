@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -39,30 +40,52 @@ CLOSE = 38.0
 """dB from the decoder's thumbnails at which the map's take their place: storing them as WebP leaves 36."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the latents of some pictures are kept: in the cache, by key, in these rows."""
+
+    key: str
+    rows: Int[np.ndarray, "n"]
+
+    @property
+    def file(self) -> Path:
+        """The array; it may not be there yet, or no longer."""
+        return cache_folder() / "latents" / self.key / "latents.npy"
+
+    def read(self) -> Latents:
+        """These latents."""
+        return torch.from_numpy(np.load(self.file, mmap_mode="r")[self.rows])
+
+
+def place_of(
+    model: LatentDiffusion, pictures: Pictures, shown: Int[np.ndarray, "n"], kept_by_training: str | None
+) -> Place:
+    """Where the training kept the latents of these pictures, under that key; else where an atlas does."""
+    if kept_by_training is not None and (kept := Place(key=kept_by_training, rows=shown)).file.is_file():
+        return kept
+    key = digest("atlas", pictures.prepared.key, shown.tobytes(), fingerprint(model.autoencoder))
+    return Place(key=key, rows=np.arange(len(shown)))
+
+
 def known_latents(
     model: LatentDiffusion, pictures: Pictures, shown: Int[np.ndarray, "n"], kept_by_training: str | None
 ) -> Generator[Event, None, Latents]:
-    """The latents of these pictures that the training kept under that key, or new ones, kept too."""
-    if kept_by_training is not None:
-        place = cache_folder() / "latents" / kept_by_training / "latents.npy"
-        if place.is_file():
-            return torch.from_numpy(np.load(place, mmap_mode="r")[shown])
-    key = digest("atlas", pictures.prepared.key, shown.tobytes(), fingerprint(model.autoencoder))
-    if not (cache_folder() / "latents" / key).is_dir():
-        began = time.monotonic()
-        model.encode(pictures.prepared.images(shown[:CHUNK].tolist()))
-        seconds = (time.monotonic() - began) * len(shown) / min(CHUNK, len(shown))
-        yield Said(
-            f"no latents are kept of these pictures: encoding {len(shown)} takes about {_told(seconds)}"
-        )
+    """The latents of these pictures that are kept in their place; where none are, new ones, kept there."""
+    place = place_of(model, pictures, shown, kept_by_training)
+    if place.file.is_file():
+        return place.read()
+    began = time.monotonic()
+    model.encode(pictures.prepared.images(shown[:CHUNK].tolist()))
+    seconds = (time.monotonic() - began) * len(shown) / min(CHUNK, len(shown))
+    yield Said(f"no latents are kept of these pictures: encoding {len(shown)} takes about {_told(seconds)}")
 
     def chunks() -> Iterator[Arrays]:
         for start in range(0, len(shown), CHUNK):
             part = pictures.prepared.images(shown[start : start + CHUNK].tolist())
             yield {"latents": model.encode(part).cpu().numpy()}
 
-    kept = encoded(cache_folder() / "latents", key, len(shown), chunks())
-    return torch.from_numpy(kept["latents"].copy())
+    encoded(cache_folder() / "latents", place.key, len(place.rows), chunks())
+    return place.read()
 
 
 def quick_decoder(model: LatentDiffusion) -> Callable[[Latents], Images]:
