@@ -21,6 +21,12 @@ def serve(
     pictures: Annotated[
         list[Path] | None, typer.Option(help="A folder that may be trained on; repeatable.")
     ] = None,
+    device: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where a worker computes: cpu, mps, cuda:NUMBER; repeatable. Every accelerator if not given."
+        ),
+    ] = None,
     host: Annotated[
         str, typer.Option(help="The address to listen on; any but this machine's own wants a key.")
     ] = "127.0.0.1",
@@ -44,6 +50,7 @@ def serve(
     config = ServeConfig(
         models=tuple(model or ()),
         pictures=tuple(pictures or ()),
+        devices=tuple(device or ()),
         host=host,
         port=port,
         api_key=None if api_key_file is None else read_key(api_key_file),

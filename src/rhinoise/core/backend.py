@@ -26,6 +26,12 @@ def best_device() -> torch.device:
     return torch.device("cpu")
 
 
+def every_device() -> list[str]:
+    """Names of all devices as good as the best, as "cuda:1"; the best first."""
+    best = best_device().type
+    return [f"cuda:{number}" for number in range(torch.cuda.device_count())] if best == "cuda" else [best]
+
+
 def has_fast_bf16(device: torch.device) -> bool:
     """Whether bf16 arithmetic is done by the processor and not emulated."""
     if device.type == "cuda":

@@ -25,9 +25,10 @@ class RhinoiseError(Exception):
 
 
 class UnknownNameError(RhinoiseError):
-    """A name that no table holds."""
+    """A name that no table holds; `kind` says of what it was to be one."""
 
     def __init__(self, kind: str, name: str, choices: Iterable[str]) -> None:
+        self.kind = kind
         choices = list(choices)
         beginning = [choice for choice in choices if name and choice.startswith(name)]
         near = beginning or get_close_matches(name, choices, n=1, cutoff=0.4)

@@ -3,6 +3,7 @@
 Names of samplers, schedules and the like are checked by the workflows themselves, which know them.
 """
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -10,6 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Seed = Annotated[int, Field(ge=0, lt=2**63, description="One seed, one picture.")]
+SEEDS = 2**31
+"""Of a seed that nobody chose, which is below."""
 Steps = Annotated[int | None, Field(default=None, ge=1, le=1000, description="None: the model's own number.")]
 Text = Annotated[str, Field(max_length=4000)]
 Name = Annotated[str, Field(max_length=100)]
@@ -25,6 +28,11 @@ File = Annotated[
         description="`upload:ID` of a file that was sent, or `job:ID/NAME` of one that a job made.",
     ),
 ]
+
+
+def any_seed() -> int:
+    """A seed that nobody chose."""
+    return secrets.randbelow(SEEDS)
 
 
 class Strict(BaseModel):

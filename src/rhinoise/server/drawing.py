@@ -12,9 +12,7 @@ from PIL import Image
 from PIL.ExifTags import IFD, Base
 from starlette.requests import ClientDisconnect, Request
 
-from rhinoise.core.errors import ConfigError, RhinoiseError
-from rhinoise.server.answers import status_of_failed
-from rhinoise.server.asks import GenerateAsk
+from rhinoise.core.errors import ConfigError
 from rhinoise.server.jobs import Jobs, Told
 from rhinoise.server.settings import Limits
 from rhinoise.server.store import Job
@@ -26,16 +24,7 @@ Size = tuple[int, int]
 """Width and height in pixels."""
 SIZE_HEADER = "X-Rhinoise-Size"
 """What was drawn, and what was made of it."""
-CONFLICT, ENDING = 409, 503
 _UNTOLD = Provenance(parameters=None, request=None, model_hash=None, source=None)
-
-
-class NotDrawnError(RhinoiseError):
-    """A job that ended without what was asked for, or has not ended, because the server is ending."""
-
-    def __init__(self, job: Job) -> None:
-        self.status = {"failed": status_of_failed(job), "cancelled": CONFLICT}.get(job.state, ENDING)
-        super().__init__(job.error or f"the job {job.id} was {job.state} when it was left")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,20 +69,6 @@ def own_size(jobs: Jobs, model: str) -> Size | None:
 
 def _nothing(job: Job, told: Told) -> None:
     pass
-
-
-def accept(
-    jobs: Jobs, asks: Sequence[GenerateAsk], files: Mapping[str, bytes], source: str
-) -> tuple[Job, ...]:
-    """All of these as jobs, or none; `files` are as in `Jobs.submit`."""
-    accepted: list[Job] = []
-    try:
-        for ask in asks:
-            accepted += [jobs.submit(ask, files=files, source=source)]
-    except BaseException:
-        drop(jobs, accepted)
-        raise
-    return tuple(accepted)
 
 
 def drop(jobs: Jobs, accepted: Sequence[Job]) -> None:

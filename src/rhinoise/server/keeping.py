@@ -1,5 +1,6 @@
 """What is kept, and for how long: ended jobs with their pictures, uploads, folders that were dropped."""
 
+import asyncio
 import shutil
 import time
 from collections.abc import Iterator
@@ -14,16 +15,19 @@ GONE = ".deleted."
 
 
 def forget(config: ServeConfig, store: Store) -> list[str]:
-    """Remove what is old; the ids of jobs that were forgotten. Trainings and what they made stay."""
+    """Remove what is old, on the event loop; the ids of jobs that were forgotten.
+
+    Trainings and what they made stay.
+    """
     forgotten = store.beyond(config.limits.kept_jobs, [name for name, kind in KINDS.items() if not kind.long])
     for id in forgotten:
         store.forget(id)
-        remove(config.jobs / id)
+        remove_beside(config.jobs / id)
     for upload in _old(config):
         if upload.is_file():
             upload.unlink(missing_ok=True)
         elif not _is_trained_on(upload.name, config, store):
-            remove(upload)
+            remove_beside(upload)
     return forgotten
 
 
@@ -37,10 +41,18 @@ def sweep(config: ServeConfig, store: Store) -> None:
 
 def remove(folder: Path) -> None:
     """Remove a folder: at once from its name, then all of it."""
-    gone = folder if folder.name.startswith(GONE) else folder.with_name(GONE + folder.name)
     if folder.exists():
-        folder.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+        shutil.rmtree(_aside(folder), ignore_errors=True)
+
+
+def remove_beside(folder: Path) -> None:
+    """The same on the event loop: all but its name goes in a thread; `sweep` finds what a kill leaves."""
+    if folder.exists():
+        asyncio.get_running_loop().run_in_executor(None, shutil.rmtree, _aside(folder), True)
+
+
+def _aside(folder: Path) -> Path:
+    return folder if folder.name.startswith(GONE) else folder.rename(folder.with_name(GONE + folder.name))
 
 
 def _old(config: ServeConfig) -> Iterator[Path]:

@@ -22,12 +22,18 @@ class Live:
         self.ended = False
         """Whether nothing more will be told."""
         self.began = 0.0
-        """When it was handed to the worker, on the monotonic clock."""
+        """When it was handed to a worker, on the monotonic clock."""
+        self.is_steady = False
+        """Whether it has gone on for long since then."""
         self.stopping: Told | None = None
         """What it becomes when it has stopped, as it was told to."""
         self.told_to = 0.0
         """When that was."""
         self._listeners: set[asyncio.Event] = set()
+
+    def begins(self, now: float) -> None:
+        """A worker is at it from now on."""
+        self.began, self.is_steady, self.stopping = now, False, None
 
     def tell(self, told: Told) -> None:
         """One event more."""

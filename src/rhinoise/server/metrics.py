@@ -32,8 +32,8 @@ class Queue(Collector):
         yield kept
         length = sum(number for (_, state), number in tally.items() if state in OPEN)
         yield GaugeMetricFamily("rhinoise_queue_length", "Jobs that have not ended.", value=length)
-        up = self.jobs.ready.is_set()
-        yield GaugeMetricFamily("rhinoise_worker_up", "Whether the worker takes jobs.", value=float(up))
+        up = sum(slot.is_ready for slot in self.jobs.dispatch.slots)
+        yield GaugeMetricFamily("rhinoise_worker_up", "Workers that take jobs.", value=up)
 
 
 def router(jobs: Jobs) -> APIRouter:

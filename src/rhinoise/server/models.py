@@ -8,7 +8,8 @@ from typing import IO, Any, cast
 
 from rhinoise.core.errors import UnknownNameError
 from rhinoise.server import keeping
-from rhinoise.server.jobs import Jobs, NotNowError, NotThereError
+from rhinoise.server.errors import NotNowError, NotThereError
+from rhinoise.server.jobs import Jobs
 from rhinoise.server.store import OPEN
 from rhinoise.storage.bundled import model_folder
 from rhinoise.storage.run_folder import FEW_STEPS, RunFolder
@@ -33,7 +34,7 @@ def told(jobs: Jobs) -> list[dict[str, Any]]:
 
 
 def forget(jobs: Jobs, name: str) -> None:
-    """Delete a model, or a training that did not get so far, with all of its run.
+    """Delete a model, or a training that did not get so far, with all of its run; on the event loop.
 
     Raises:
         NotThereError: there is none of that name.
@@ -46,7 +47,7 @@ def forget(jobs: Jobs, name: str) -> None:
         raise NotThereError(str(error)) from None
     if any(job.request["name"] == name for job in jobs.store.select(OPEN, ["train"])):
         raise NotNowError(f"the training of {name} has not ended: cancel it first")
-    keeping.remove(run)
+    keeping.remove_beside(run)
     jobs.look_again()
 
 

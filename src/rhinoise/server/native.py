@@ -4,7 +4,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Form, Header, Query, UploadFile
@@ -13,10 +13,10 @@ from pydantic import BaseModel, Field
 
 from rhinoise.core.files import replacing
 from rhinoise.server import folders, models
-from rhinoise.server.answers import REFUSALS
 from rhinoise.server.asks import AnyAsk
 from rhinoise.server.jobs import Jobs
 from rhinoise.server.pictures import checked
+from rhinoise.server.refusals import REFUSALS
 from rhinoise.server.store import STATES, Job, State
 
 
@@ -71,13 +71,14 @@ def router(jobs: Jobs) -> APIRouter:
     def listed(job: Job) -> dict[str, Any]:
         return {name: getattr(job, name) for name in JobListed.model_fields}
 
-    def told(job: Job) -> JobTold:
-        return JobTold(files=jobs.files(job), **listed(job))
+    async def told(job: Job) -> JobTold:
+        return JobTold(files=await asyncio.to_thread(jobs.files, job), **listed(job))
 
     @routes.post("/jobs", status_code=202)
     async def submit(ask: AnyAsk) -> JobTold:
         """Accept a job: it will be done, or it will say why not, also after a restart."""
-        return told(jobs.submit(ask, source="api"))
+        (job,) = await jobs.submit_all([ask], source="api")
+        return await told(job)
 
     @routes.get("/jobs")
     async def select(
@@ -93,22 +94,17 @@ def router(jobs: Jobs) -> APIRouter:
     @routes.get("/jobs/{id}")
     async def one(id: str) -> JobTold:
         """Where a job stands."""
-        return told(jobs.get(id))
+        return await told(jobs.get(id))
 
     @routes.delete("/jobs/{id}")
     async def cancel(id: str) -> JobTold:
         """End a job at its next step."""
-        return told(jobs.cancel(id))
+        return await told(jobs.cancel(id))
 
-    @routes.post("/jobs/{id}/pause")
-    async def pause(id: str) -> JobTold:
-        """Put a training off; it saves first."""
-        return told(jobs.pause(id))
-
-    @routes.post("/jobs/{id}/resume")
-    async def resume(id: str) -> JobTold:
-        """Go on with a training."""
-        return told(jobs.resume(id))
+    @routes.post("/jobs/{id}/{what}")
+    async def put_off(id: str, what: Literal["pause", "resume"]) -> JobTold:
+        """Put a training off, which saves first; or go on with it."""
+        return await told({"pause": jobs.pause, "resume": jobs.resume}[what](id))
 
     @routes.get("/jobs/{id}/events", response_class=StreamingResponse)
     async def events(id: str, last_event_id: Annotated[int, Header()] = 0) -> StreamingResponse:
@@ -129,10 +125,14 @@ def router(jobs: Jobs) -> APIRouter:
     @routes.post("/uploads", status_code=201)
     async def upload(file: UploadFile) -> UploadTold:
         """Send a picture, to be named in requests."""
-        data = checked(await file.read(jobs.config.limits.upload_bytes + 1), jobs.config.limits)
         id = secrets.token_hex(16)
-        with replacing(jobs.config.uploads / id) as temporary:
-            temporary.write_bytes(data)
+
+        def keep() -> None:
+            data = checked(file.file.read(jobs.config.limits.upload_bytes + 1), jobs.config.limits)
+            with replacing(jobs.config.uploads / id) as temporary:
+                temporary.write_bytes(data)
+
+        await asyncio.to_thread(keep)
         return UploadTold(name=f"upload:{id}")
 
     @routes.post("/folders", status_code=201)

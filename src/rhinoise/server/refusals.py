@@ -1,4 +1,4 @@
-"""Refusals in the shape of each API: SHAPES says which addresses have which."""
+"""How an error is told in HTTP: its status, the same for all; its shape, by the API that was asked."""
 
 import re
 import sqlite3
@@ -9,18 +9,42 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from rhinoise.core.errors import RhinoiseError, UnknownNameError
-from rhinoise.server.answers import BAD, FAULT, RETRY_SECONDS, status_of
-from rhinoise.server.drawing import NotDrawnError
+from rhinoise.core.errors import DeviceError, DiskFullError, PictureError, RhinoiseError, UnknownNameError
+from rhinoise.server.errors import NotDrawnError, NotNowError, NotThereError, QueueFullError
+from rhinoise.server.store import Job
 
+BAD, NOT_THERE, CONFLICT, UNPROCESSABLE, TOO_MANY = 400, 404, 409, 422, 429
 GONE = 499
 """Of answers that nobody reads (nginx's number)."""
-NOT_THERE, UNPROCESSABLE, TOO_MANY, FULL = 404, 422, 429, 507
+FAULT, UNAVAILABLE, TOO_LONG, FULL = 500, 503, 504, 507
+RETRY_SECONDS = 5
+"""What a full queue asks for."""
+
+STATUS: Mapping[type[RhinoiseError], int] = {
+    UnknownNameError: NOT_THERE,
+    QueueFullError: TOO_MANY,
+    NotThereError: NOT_THERE,
+    NotNowError: CONFLICT,
+    PictureError: BAD,
+    DeviceError: UNAVAILABLE,
+    DiskFullError: FULL,
+}
+"""Of an error; all others are BAD."""
+STATUS_OF_FAILED: Mapping[str | None, int] = {
+    None: FAULT,
+    "TooLong": TOO_LONG,
+    "DeviceError": UNAVAILABLE,
+    "DiskFullError": FULL,
+}
+"""Of a job that failed, by the sort of its error; all others are BAD."""
+
+
+# --- what is told
 
 
 @dataclass(frozen=True)
@@ -31,6 +55,42 @@ class Refusal:
     sentence: str
     name: str | None = None
     """The parameter at fault, where it is one."""
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """What an error says, of whatever kind it is; those that are no one's refusal are raised again."""
+    match error:
+        case NotDrawnError():
+            return Refusal(_status_of(error.job), str(error))
+        case RhinoiseError():
+            status = next((status for kind, status in STATUS.items() if isinstance(error, kind)), BAD)
+            return Refusal(status, str(error), error.kind if isinstance(error, UnknownNameError) else None)
+        case RequestValidationError() | ValidationError():
+            return _invalid(error.errors()[0])
+        case sqlite3.OperationalError() if "disk is full" in str(error):
+            return Refusal(FULL, "the disk is full: free some space and try again")
+        case HTTPException():
+            return Refusal(error.status_code, str(error.detail))
+    raise error
+
+
+def _status_of(job: Job) -> int:
+    """Of a job that ended without what was asked for."""
+    if job.state == "failed":
+        return STATUS_OF_FAILED.get(job.sort, BAD)
+    return CONFLICT if job.state == "cancelled" else UNAVAILABLE
+
+
+def _invalid(first: Mapping[str, Any]) -> Refusal:
+    """What pydantic says of the first fault it found."""
+    place = [str(part) for part in first["loc"] if part != "body"]
+    said = re.sub(r"^Value error, ", "", first["msg"])
+    # The name comes from who asks, and may be of any length.
+    name = ".".join(place)[:100] or None
+    return Refusal(UNPROCESSABLE, f"{name}: {said}" if name else said, name)
+
+
+# --- how each API says it
 
 
 def _openai(refusal: Refusal) -> dict[str, Any]:
@@ -52,6 +112,19 @@ def _a1111(refusal: Refusal) -> dict[str, Any]:
 
 def _native(refusal: Refusal) -> dict[str, Any]:
     return {"error": refusal.sentence}
+
+
+class RefusalTold(BaseModel):
+    """Why a request was not done, as our own addresses say it."""
+
+    error: str = Field(description="One sentence.")
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": RefusalTold}
+    for status in (BAD, 401, 403, NOT_THERE, CONFLICT, 413, UNPROCESSABLE, TOO_MANY, FULL)
+}
+"""What any of our own addresses may answer instead, for the OpenAPI document."""
 
 
 @dataclass(frozen=True)
@@ -84,31 +157,7 @@ def _shape(path: str) -> Shape:
     return next((shape for start, shape in SHAPES.items() if path.startswith(start)), NATIVE)
 
 
-def refusal_of(error: Exception) -> Refusal:
-    """What an error says, of whatever kind it is."""
-    match error:
-        case NotDrawnError():
-            return Refusal(error.status, str(error))
-        case UnknownNameError():
-            return Refusal(NOT_THERE, str(error), "model" if "unknown model" in str(error) else None)
-        case RhinoiseError():
-            return Refusal(status_of(error), str(error))
-        case RequestValidationError() | ValidationError():
-            return _invalid(error.errors()[0])
-        case sqlite3.OperationalError() if "disk is full" in str(error):
-            return Refusal(FULL, "the disk is full: free some space and try again")
-        case HTTPException():
-            return Refusal(error.status_code, str(error.detail))
-    raise error
-
-
-def _invalid(first: Mapping[str, Any]) -> Refusal:
-    """What pydantic says of the first fault it found."""
-    place = [str(part) for part in first["loc"] if part != "body"]
-    said = re.sub(r"^Value error, ", "", first["msg"])
-    # The name comes from who asks, and may be of any length.
-    name = ".".join(place)[:100] or None
-    return Refusal(UNPROCESSABLE, f"{name}: {said}" if name else said, name)
+# --- for the application
 
 
 def add_refusals(app: FastAPI) -> None:

@@ -1,6 +1,7 @@
-"""Serve, until stopped: one process that listens, and its worker."""
+"""Serve, until stopped: one process that listens, and its workers."""
 
 import errno
+import re
 import socket
 from collections import Counter
 from collections.abc import Callable
@@ -71,6 +72,7 @@ def serve(config: ServeConfig, told: Callable[[str], None]) -> None:
             "--api-key-file FILE, or leave --host out"
         )
     _check_folders(config)
+    _check_devices(config)
     log_to_stderr()
     with _listening(config) as listener:
         address = _address(config.host, listener.getsockname()[1])
@@ -109,6 +111,13 @@ def _check_folders(config: ServeConfig) -> None:
         twice = [name for name, number in names.items() if number > 1]
         if twice:
             raise ConfigError(f"two of {option} are called {twice[0]}: rename one, for names tell them apart")
+
+
+def _check_devices(config: ServeConfig) -> None:
+    """Their names alone: whether there are such devices, only their workers find out."""
+    for name in config.devices:
+        if not re.fullmatch(r"cpu|mps|cuda(:\d{1,3})?", name):
+            raise ConfigError(f"--device {name[:100]} is no device, wanted cpu, mps or cuda:NUMBER")
 
 
 def _listening(config: ServeConfig) -> socket.socket:

@@ -2,10 +2,23 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict
 
 from platformdirs import user_data_path
 
+
+class FormLimits(TypedDict):
+    """As `Request.form` takes them."""
+
+    max_fields: int
+    max_part_size: int
+
+
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+FORM_LIMITS: FormLimits = {"max_fields": 64, "max_part_size": 2**16}
+"""Of what is no file in a form, and held in memory: how many fields, and the bytes of each."""
+SPOOLED_BYTES = 2**16
+"""Of each file in a form that are held in memory: there may be a thousand of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +55,8 @@ class ServeConfig:
     """Runs, model folders or "bundled"; none: the bundled model, and whatever is trained here."""
     pictures: tuple[Path, ...] = ()
     """Folders that may be trained on, by their names; nothing else of this disk can be asked for."""
+    devices: tuple[str, ...] = ()
+    """A worker for each of these ("cpu", "mps", "cuda:1"); none: for every accelerator of this machine."""
     host: str = "127.0.0.1"
     port: int = 7860
     data: Path = field(default_factory=lambda: user_data_path("rhinoise"))
@@ -71,6 +86,11 @@ class ServeConfig:
     def page(self) -> Path:
         """What the page was sent, or shows."""
         return self.data / "page"
+
+    @property
+    def workers(self) -> Path:
+        """A folder per worker, which it holds as long as it lives."""
+        return self.data / "workers"
 
     @property
     def jobs(self) -> Path:

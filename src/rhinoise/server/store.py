@@ -3,7 +3,8 @@
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -41,7 +42,7 @@ class Job:
     started: float | None
     ended: float | None
     losses: int
-    """How often the worker ended while at it."""
+    """How often in a row its worker, or the server, ended while at it."""
     error: str | None
     """Why it failed, a sentence."""
     sort: str | None
@@ -62,7 +63,7 @@ class Store:
     """The jobs, in the order in which they came."""
 
     def __init__(self, file: Path) -> None:
-        """Open or make the file; what a killed process left running waits again, or is what it was to be.
+        """Open or make the file; what runs in it was lost by a server that was killed (see `put_back`).
 
         ConfigError where it is something else than a queue.
         """
@@ -73,18 +74,35 @@ class Store:
             self.connection.execute("pragma journal_mode = wal")
             self.connection.execute("pragma synchronous = full")
             self.connection.executescript(_TABLE)
-            self.connection.execute(
-                "update jobs set state = coalesce(stopping, 'waiting'), stopping = null, ended = "
-                f"case when stopping in ({_marks(list(ENDED))}) then ? end where state = 'running'",
-                (*ENDED, time.time()),
-            )
+            self.put_back(lost=True)
         except sqlite3.DatabaseError as error:
             self.connection.close()
             raise ConfigError(f"{file} is not a queue of jobs ({error}): move it away") from None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file; what runs waits for the next start."""
+        with suppress(sqlite3.Error):  # a full disk, say: then it counts as lost
+            self.put_back(lost=False)
         self.connection.close()
+
+    def put_back(self, *, lost: bool) -> None:
+        """What runs waits again, or is what it was told to become; `lost` is counted as a loss of each."""
+        self.connection.execute(
+            "update jobs set state = coalesce(stopping, 'waiting'), stopping = null, losses = losses + ?, "
+            f"ended = case when stopping in ({_marks(list(ENDED))}) then ? end where state = 'running'",
+            (int(lost), *ENDED, time.time()),
+        )
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """What is done within is done as one, or not at all."""
+        self.connection.execute("begin immediate")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("rollback")
+            raise
+        self.connection.execute("commit")
 
     def add(self, id: str, kind: str, request: Mapping[str, Any], source: str) -> Job:
         """Accept a job."""

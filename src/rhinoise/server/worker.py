@@ -1,4 +1,4 @@
-"""The worker: a process of its own that has the models and does the jobs, one device each.
+"""A worker: a process of its own that has the models and does jobs on one device.
 
 It reads commands from stdin and tells events on stdout, a JSON object per line:
 
@@ -9,7 +9,9 @@ It reads commands from stdin and tells events on stdout, a JSON object per line:
     {"id", "event": "said", "text"}                 {"id", "event": "progress", "stage", "done", "total", ...}
     {"id", "event": "wrote", "name"}                {"id", "event": "preview", "step", "steps", "images"}
     {"id", "event": "done", "result"}               {"id", "event": "failed", "error", "sort"}
-    {"id", "event": "stopped"}                      {"event": "ready"}, {"event": "facts", "facts"}
+    {"id", "event": "stopped"}
+    {"event": "ready", "devices"}   all that it could compute on, its own first
+    {"event": "facts", "facts"}
 
 A training is done a step at a time: whatever else is wanted goes first. When stdin ends, so does the worker,
 also where the server was killed: it leaves what it is at, and a training saves, to go on another time.
@@ -24,16 +26,17 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
-from rhinoise.core.errors import DeviceError, RhinoiseError, RunFolderError
-from rhinoise.core.files import locked
+from rhinoise.core.backend import every_device, is_lost
+from rhinoise.core.errors import DeviceError, RhinoiseError
 from rhinoise.core.images import to_pil
 from rhinoise.server.asks import KINDS, shape
 from rhinoise.server.facts import facts
+from rhinoise.server.link import alone
 from rhinoise.server.pictures import data_uri
 from rhinoise.server.work import WORK, draw_request
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
@@ -120,9 +123,14 @@ class Task:
         return False
 
     def fail(self, error: Exception) -> None:
-        """Tell why it ended; a fault of the program's keeps its traceback on stderr."""
+        """Tell why it ended; a fault of the program's keeps its traceback on stderr.
+
+        SystemExit where the GPU stopped working: nothing more can be done on it in this process.
+        """
         if isinstance(error, RhinoiseError):
             self.end("failed", error=self._told(str(error)), sort=type(error).__name__)
+            if error.__cause__ is not None and is_lost(error.__cause__):
+                raise SystemExit(str(error))
             return
         traceback.print_exception(error, file=sys.stderr)
         self.end(
@@ -166,7 +174,7 @@ class Worker:
 
     def run(self) -> None:
         """Until there are no more commands."""
-        self.tell({"event": "ready"})
+        self.tell({"event": "ready", "devices": every_device()})
         while True:
             try:
                 command = self.inbox.get(block=self.long is None)
@@ -236,16 +244,11 @@ class Worker:
         return self.ended or task.id in self.unwanted
 
 
-def alone(folder: Path) -> ExitStack:
-    """The folder's lock, held: waits for the worker of a server that was killed, which is still leaving."""
-    held = ExitStack()
-    while True:
-        try:
-            held.enter_context(locked(folder))
-        except RunFolderError:
-            time.sleep(0.2)
-        else:
-            return held
+def check_device(name: str) -> None:
+    """SystemExit where this process does not compute on the device of this name."""
+    found = every_device()
+    if name.partition(":")[0] != found[0].partition(":")[0]:
+        raise SystemExit(f"there is no {name} here to compute on, but {', '.join(found)}")
 
 
 def main() -> None:
@@ -258,8 +261,11 @@ def main() -> None:
         with suppress(BrokenPipeError):  # the server was killed: stdin ends, too
             events.write(json.dumps(event) + "\n")
 
+    folder, device = sys.argv[1:]
+    if device:
+        check_device(device)
     keep_open(MODELS)
-    with alone(Path(sys.argv[1])):
+    with alone(Path(folder)):
         Worker(sys.stdin, tell).run()
 
 

@@ -24,7 +24,7 @@ class _Opened:
         self.models: OrderedDict[tuple[Path, Precision], tuple[Stamp, LatentDiffusion]] = OrderedDict()
 
     def open(self, folder: Path, precision: Precision) -> LatentDiffusion:
-        key, stamp = (folder.resolve(), precision), _stamp(model_in(folder))
+        key, stamp = (folder.resolve(), precision), stamp_of(model_in(folder))
         before, model = self.models.pop(key, (None, None))
         if model is None or before != stamp:
             model = None
@@ -55,8 +55,8 @@ def opened(folder: Path, precision: Precision) -> LatentDiffusion:
     return _OPENED.open(folder, precision)
 
 
-def _stamp(folder: Path) -> Stamp:
-    """Of every file its name, size, time and number."""
+def stamp_of(folder: Path) -> Stamp:
+    """What a folder's files are now: of each its name, size, time and number."""
     found = set()
     for file in folder.rglob("*"):
         # A training may put a new folder in its place at this very moment.

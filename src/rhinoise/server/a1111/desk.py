@@ -24,6 +24,16 @@ class Desk:
         self.under_way: list[Going] = []
         """In the order in which they came."""
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the model that was chosen is there no more: the server's first draws until it is again."""
+        return self.chosen != "" and self.chosen not in self.jobs.registry.models()
+
+    @property
+    def current(self) -> str:
+        """The name of the model that draws where none is named; "": the server's first."""
+        return "" if self.is_gone else self.chosen
+
     def models(self) -> list[dict[str, Any]]:
         """Their records: no path of this disk is told."""
         known = (self.jobs.facts or {}).get("models", {})

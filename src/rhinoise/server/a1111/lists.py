@@ -64,7 +64,7 @@ def lists(desk: Desk) -> APIRouter:
     @routes.get("/options")
     async def options() -> dict[str, Any]:
         """The settings that clients look for."""
-        current = desk.record(desk.chosen)
+        current = desk.record(desk.current)
         return {
             MODEL_OPTION: current["title"],
             "sd_checkpoint_hash": current["sha256"],

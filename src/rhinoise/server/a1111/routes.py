@@ -2,7 +2,7 @@
 
 import base64
 import json
-import secrets
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,23 +29,17 @@ from rhinoise.server.a1111.info import info, png_info
 from rhinoise.server.a1111.lists import lists
 from rhinoise.server.a1111.names import sampling
 from rhinoise.server.a1111.progress import progress
-from rhinoise.server.asks import SENT, GenerateAsk
-from rhinoise.server.drawing import (
-    Form,
-    NotDrawnError,
-    Size,
-    accept,
-    check_size,
-    encoded,
-    pictures,
-    size_of,
-)
+from rhinoise.server.asks import SENT, GenerateAsk, any_seed
+from rhinoise.server.drawing import Form, Size, check_size, encoded, pictures, size_of
+from rhinoise.server.errors import NotDrawnError
 from rhinoise.server.given import filled, mask_of_brightness
 from rhinoise.server.ignored import Harmless, ignored_header, passed_over
 from rhinoise.server.jobs import Jobs
 from rhinoise.server.pictures import from_text
 from rhinoise.server.refusals import NOT_THERE
 from rhinoise.server.settings import Limits
+
+log = logging.getLogger(__name__)
 
 SOURCE = "a1111"
 ANY_SEED = -1
@@ -93,7 +87,7 @@ def router(jobs: Jobs) -> APIRouter:
     @routes.post("/png-info")
     async def told(ask: PngAsk) -> dict[str, Any]:
         """What a picture says of itself."""
-        return await run_in_threadpool(png_info, from_text(ask.image, jobs.config.limits))
+        return await run_in_threadpool(lambda: png_info(from_text(ask.image, jobs.config.limits)))
 
     return routes
 
@@ -129,11 +123,11 @@ def _asks(desk: Desk, ask: TextAsk, files: Mapping[str, bytes]) -> list[Generate
         raise ConfigError(f"{ask.pictures} pictures are more than the {most} that are drawn at a time")
     title = (ask.override_settings or {}).get(MODEL_OPTION)
     sampler, spacing = sampling(ask.sampler_name or ask.sampler_index, ask.scheduler)
-    seed = secrets.randbelow(2**31) if ask.seed in (None, ANY_SEED) else ask.seed
+    seed = any_seed() if ask.seed in (None, ANY_SEED) else ask.seed
     one = GenerateAsk(
         prompt=ask.prompt,
         negative=ask.negative_prompt or "",
-        model=desk.name_of(str(title)) if title else desk.chosen,
+        model=desk.name_of(str(title)) if title else desk.current,
         steps=ask.steps,
         guidance=ask.cfg_scale,
         sampler=sampler,
@@ -155,25 +149,30 @@ async def _answered(
     harmless: Harmless,
 ) -> Response:
     jobs, form = desk.jobs, Form(size=_size(ask, desk.jobs.config.limits))
-    overridden = {
-        name: value for name, value in (ask.override_settings or {}).items() if name != MODEL_OPTION
-    }
+    overridden = dict(ask.override_settings or {})
+    is_named = bool(overridden.pop(MODEL_OPTION, None))
     ignored = passed_over(ask.model_extra or {}, harmless) + passed_over(overridden, OPTIONS_IGNORED)
-    asks = _asks(desk, ask, files)
-    accepted = accept(jobs, asks, files, SOURCE)
+    if desk.is_gone and not is_named:
+        log.warning("the model that a client chose is gone: the first draws", extra={"model": desk.chosen})
+        ignored.append(MODEL_OPTION)
+    accepted = await jobs.submit_all(_asks(desk, ask, files), files=files, source=SOURCE)
+    model = desk.record(accepted[0].request["model"])
     found = await desk.ended(accepted, request)
     for job in found:
         if job.state == "failed":
             raise NotDrawnError(job)
-    made = [(job, path) for job in found if job.state == "done" for path in pictures(jobs, job)]
-    images = [await run_in_threadpool(encoded, path, form) for _, path in made]
-    record = desk.record(accepted[0].request["model"])
-    left_out = () if isinstance(ask, ImageAsk) and ask.include_init_images else ("init_images", "mask")
-    answer = {
-        "images": [base64.b64encode(image).decode() for image in images] if ask.send_images else [],
-        # Numbers that JSON cannot hold are null.
-        "parameters": json.loads(ask.model_dump_json(exclude=set(left_out))),
-        "info": json.dumps(await run_in_threadpool(info, ask, record, made, form)),
-    }
-    drawn = size_of(made[0][1]) if made else None
-    return JSONResponse(answer, headers=ignored_header(ignored) | form.header(drawn))
+
+    def answer() -> Response:
+        made = [(job, path) for job in found if job.state == "done" for path in pictures(jobs, job)]
+        images = [base64.b64encode(encoded(path, form)).decode() for _, path in made if ask.send_images]
+        left_out = () if isinstance(ask, ImageAsk) and ask.include_init_images else ("init_images", "mask")
+        told = {
+            "images": images,
+            # Numbers that JSON cannot hold are null.
+            "parameters": json.loads(ask.model_dump_json(exclude=set(left_out))),
+            "info": json.dumps(info(ask, model, made, form)),
+        }
+        drawn = size_of(made[0][1]) if made else None
+        return JSONResponse(told, headers=ignored_header(ignored) | form.header(drawn))
+
+    return await run_in_threadpool(answer)

@@ -15,24 +15,15 @@ from starlette.responses import Response
 from rhinoise.core.errors import ConfigError, PictureError
 from rhinoise.core.files import replacing
 from rhinoise.server.asks import SENT, GenerateAsk
-from rhinoise.server.drawing import (
-    Form,
-    NotDrawnError,
-    Size,
-    accept,
-    check_size,
-    encoded,
-    ended,
-    own_size,
-    pictures,
-    size_of,
-)
+from rhinoise.server.drawing import Form, Size, check_size, encoded, ended, own_size, pictures, size_of
+from rhinoise.server.errors import NotDrawnError
 from rhinoise.server.given import filled, mask_of_transparency, same_size
 from rhinoise.server.ignored import ignored_header, passed_over
 from rhinoise.server.jobs import Jobs
 from rhinoise.server.openai.asks import IGNORED, GenerationAsk, ImagesAsk
 from rhinoise.server.openai.stream import EDIT, GENERATION, lines
 from rhinoise.server.pictures import checked
+from rhinoise.server.settings import FORM_LIMITS, Limits
 
 SOURCE = "openai"
 A = TypeVar("A", bound=ImagesAsk)
@@ -94,7 +85,7 @@ async def _sent(
     limits = jobs.config.limits
     fields: dict[str, str] = {}
     files: dict[str, bytes] = {}
-    async with request.form() as form:
+    async with request.form(**FORM_LIMITS) as form:
         for name, value in form.multi_items():
             field = "image" if name == "image[]" else name
             if isinstance(value, str):
@@ -102,16 +93,18 @@ async def _sent(
             elif field not in wanted or field in files:
                 raise ConfigError(f"{name[:100]}: wanted one picture each of {', '.join(wanted)}")
             else:
-                files[field] = checked(await value.read(limits.upload_bytes + 1), limits)
+                files[field] = await value.read(limits.upload_bytes + 1)
     ask = kind.model_validate(fields)
     if "image" not in files:
         raise PictureError("image: send a picture, as a file of a form (multipart/form-data)")
     wanted_form = ask.form()
     check_size(wanted_form.size, limits, wanted_form.format)
-    return ask, await run_in_threadpool(_prepared, files, wanted_form.size)
+    return ask, await run_in_threadpool(_prepared, files, wanted_form.size, limits)
 
 
-def _prepared(files: Mapping[str, bytes], size: Size | None) -> dict[str, bytes]:
+def _prepared(files: Mapping[str, bytes], size: Size | None, limits: Limits) -> dict[str, bytes]:
+    for data in files.values():
+        checked(data, limits)
     prepared = {"image": filled(files["image"], size)}
     if "mask" in files:
         if not same_size(files["image"], files["mask"]):
@@ -127,7 +120,7 @@ async def _answered(
     form = ask.form()
     check_size(form.size, jobs.config.limits, form.format)
     headers = ignored_header(passed_over(ask.model_extra or {}, IGNORED))
-    accepted = accept(jobs, [wanted], files, SOURCE)
+    accepted = await jobs.submit_all([wanted], files=files, source=SOURCE)
     if ask.stream:
         told = lines(jobs, accepted[0], form, ask.partial_images or 0, kind, request.url.path)
         headers |= form.header(own_size(jobs, wanted.model))
@@ -135,18 +128,22 @@ async def _answered(
     (job,) = await ended(jobs, accepted, request)
     if job.state != "done":
         raise NotDrawnError(job)
-    paths = pictures(jobs, job)
-    drawn = size_of(paths[0])
     give = _address if ask.response_format == "url" else _base64
     files_of = f"{request.base_url}api/v1/jobs/{job.id}/files/"
-    answer = {
-        "created": int(job.created),
-        "data": [await run_in_threadpool(give, path, form, files_of) for path in paths],
-        "output_format": form.format,
-        "size": "{}x{}".format(*(form.size or drawn)),
-        "background": "opaque",
-    }
-    return JSONResponse(answer, headers=headers | form.header(drawn))
+
+    def answer() -> Response:
+        paths = pictures(jobs, job)
+        drawn = size_of(paths[0])
+        told = {
+            "created": int(job.created),
+            "data": [give(path, form, files_of) for path in paths],
+            "output_format": form.format,
+            "size": "{}x{}".format(*(form.size or drawn)),
+            "background": "opaque",
+        }
+        return JSONResponse(told, headers=headers | form.header(drawn))
+
+    return await run_in_threadpool(answer)
 
 
 def _base64(path: Path, form: Form, files_of: str) -> dict[str, str]:

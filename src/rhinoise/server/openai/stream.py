@@ -2,21 +2,14 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from fastapi.concurrency import run_in_threadpool
 
-from rhinoise.server.drawing import (
-    Form,
-    NotDrawnError,
-    drop,
-    encoded,
-    encoded_preview,
-    pictures,
-    size_of,
-)
+from rhinoise.server.drawing import Form, drop, encoded, encoded_preview, pictures, size_of
+from rhinoise.server.errors import NotDrawnError
 from rhinoise.server.jobs import Jobs
 from rhinoise.server.pictures import from_text
 from rhinoise.server.refusals import body, refusal_of
@@ -42,11 +35,17 @@ async def lines(jobs: Jobs, job: Job, form: Form, partials: int, kind: str, path
         "output_format": form.format,
     }
 
-    async def event(name: str, encode: Callable[..., bytes], source: Path | bytes, **more: Any) -> str:
-        data = await run_in_threadpool(encode, source, form)
+    def event(name: str, data: bytes, **more: Any) -> str:
         own = form.size or size_of(data)
         told = {"type": f"{kind}.{name}", "b64_json": base64.b64encode(data).decode()}
         return _line(told | about | {"size": "{}x{}".format(*own)} | more)
+
+    def partial_image(image: str, index: int) -> str:
+        data = encoded_preview(from_text(image, jobs.config.limits), form)
+        return event("partial_image", data, partial_image_index=index)
+
+    def completed(picture: Path) -> str:
+        return event("completed", encoded(picture, form), usage=NO_TOKENS)
 
     try:
         shown = 0
@@ -56,15 +55,14 @@ async def lines(jobs: Jobs, job: Job, form: Form, partials: int, kind: str, path
                 continue
             if told["step"] * (partials + 1) >= told["steps"] * (shown + 1):
                 for image in told["images"]:
-                    data = from_text(image, jobs.config.limits)
-                    yield await event("partial_image", encoded_preview, data, partial_image_index=shown)
+                    yield await run_in_threadpool(partial_image, image, shown)
                 shown += 1
         job = jobs.get(job.id)
         if job.state != "done":
             yield _line({"type": "error"} | body(path, refusal_of(NotDrawnError(job))))
             return
         for picture in pictures(jobs, job):
-            yield await event("completed", encoded, picture, usage=NO_TOKENS)
+            yield await run_in_threadpool(completed, picture)
     finally:
         drop(jobs, [job])
 
