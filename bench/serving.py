@@ -12,14 +12,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from bench.environment import HERE
 from bench.machine import machine, versions
@@ -49,7 +52,10 @@ def main(arguments: Sequence[str]) -> None:
             found |= first_preview(address, rounds=2 if asked.quick else 10)
             found |= overhead(address, asked.model, Path(folder), rounds=3 if asked.quick else 15)
             found |= throughput(address, pictures=4 if asked.quick else 16)
-            found |= crowd(address, seconds=5.0 if asked.quick else asked.seconds)
+            seconds = 5.0 if asked.quick else asked.seconds
+            for who, midway in CROWDS.items():
+                told = crowd(address, seconds, midway=midway)
+                found |= {f"{who}: {name}": value for name, value in told.items()}
     name = "quick.serving" if asked.quick else "serving"
     write_json(HERE / f"{name}.json", {"machine": machine(), "versions": versions(), "found": found})
     write_text(HERE / f"{name}.md", report(found))
@@ -233,45 +239,76 @@ def throughput(address: str, pictures: int) -> dict[str, float]:
     return {"one client, pictures/s": alone, "16 clients, pictures/s": together, "gain": together / alone}
 
 
-def crowd(address: str, seconds: float, number: int = 64) -> dict[str, float]:
-    """So many clients for so long: every job accepted must end once, with a picture of its own."""
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A job that a client was told is accepted, and what it was told of it until its end."""
 
-    def one(place: int, client: httpx.Client, until: float) -> list[tuple[str, int, float]]:
-        done: list[tuple[str, int, float]] = []
+    id: str
+    seed: int
+    seconds: float
+    done: int
+    """How often it was told that it is done."""
+
+
+def crowd(
+    address: str, seconds: float, number: int = 64, midway: Callable[[], None] = lambda: None
+) -> dict[str, float]:
+    """So many clients for so long: every job accepted must end once, with one picture of its own.
+
+    `midway` is called after half of the time.
+    """
+
+    def one(place: int, client: httpx.Client, until: float) -> list[Asked]:
+        asked: list[Asked] = []
         while time.monotonic() < until:
-            seed, began = place * 100_000 + len(done), time.perf_counter()
+            seed, began = place * 100_000 + len(asked), time.perf_counter()
             id = submit(client, seed=seed)
             if id is None:
                 time.sleep(0.5)
                 continue
-            for _ in events(client, id):
-                pass
-            done.append((id, seed, time.perf_counter() - began))
-        return done
+            done = sum(told.get("state") == "done" for told in events(client, id))
+            asked.append(Asked(id=id, seed=seed, seconds=time.perf_counter() - began, done=done))
+        return asked
 
+    timer = threading.Timer(seconds / 2, midway)
     with clients(address, number) as many, ThreadPoolExecutor(number) as pool:
         began = time.monotonic()
+        timer.start()
         until = [began + seconds] * number
         asked = [job for jobs in pool.map(one, range(number), many, until) for job in jobs]
         took = time.monotonic() - began
     with httpx.Client(base_url=address, timeout=PATIENCE) as client:
-        jobs = {id: client.get(f"/api/v1/jobs/{id}").json() for id, _, _ in asked}
-    right = sum(
-        jobs[id]["state"] == "done"
-        and [name for name in jobs[id]["files"] if f"-{seed}-00.png" in name] != []
-        for id, seed, _ in asked
-    )
-    latencies = sorted(latency for _, _, latency in asked)
+        pictures = {job.id: _pictures(client, job) for job in asked}
+    latencies = sorted(job.seconds for job in asked)
     return {
-        "jobs of 64 clients": len(asked),
-        "lost": len(asked) - right,
-        "duplicated": len(asked) - len(jobs),
-        "pictures/s of 64 clients": len(asked) / took,
+        "accepted": len(asked),
+        "done": sum(job.done == pictures[job.id] == 1 for job in asked),
+        "lost": sum(job.done == 0 or pictures[job.id] == 0 for job in asked),
+        "doubled": sum(job.done > 1 or pictures[job.id] > 1 for job in asked),
+        "pictures/s": len(asked) / took,
         "latency p50, s": latencies[len(latencies) // 2],
         "latency p95, s": latencies[int(0.95 * (len(latencies) - 1))],
     }
 
 
+def _pictures(client: httpx.Client, job: Asked) -> int:
+    """How many pictures of its seed a job has, by what the server says afterwards."""
+    files = client.get(f"/api/v1/jobs/{job.id}").json()["files"]
+    return sum(f"-{job.seed}-" in name for name in files)
+
+
+def kill_worker() -> None:
+    """SIGKILL, as where memory runs out."""
+    children = psutil.Process().children(recursive=True)
+    (worker,) = [child for child in children if "rhinoise.server.worker" in child.cmdline()]
+    worker.kill()
+
+
+CROWDS: Mapping[str, Callable[[], None]] = {
+    "64 clients": lambda: None,
+    "64 clients, the worker killed midway": kill_worker,
+}
+"""Who asks at once => what happens midway."""
 AIMS: Mapping[str, tuple[str, Callable[[Mapping[str, float]], bool]]] = {
     "page usable, s": (
         "<= 1.5 x importing",
@@ -280,8 +317,10 @@ AIMS: Mapping[str, tuple[str, Callable[[Mapping[str, float]], bool]]] = {
     "first preview, s": ("< 1", lambda found: found["first preview, s"] < 1),
     "overhead, ms": ("< 20 ms or 5 %", lambda found: found["overhead, ms"] < 20 or found["overhead, %"] < 5),
     "gain": (">= 2.5", lambda found: found["gain"] >= 2.5),
-    "lost": ("0", lambda found: found["lost"] == 0),
-    "duplicated": ("0", lambda found: found["duplicated"] == 0),
+} | {
+    f"{who}: {name}": ("0", lambda found, name=f"{who}: {name}": found[name] == 0)
+    for who in CROWDS
+    for name in ("lost", "doubled")
 }
 
 
