@@ -138,6 +138,16 @@ class AtlasAsk(Ask):
     words: tuple[Name, ...] = ()
 
 
+class LandingAsk(Ask):
+    """Where pictures land in an atlas that a job made, of the same model."""
+
+    kind: Literal["landing"] = "landing"
+    atlas: Annotated[
+        str, Field(pattern=r"^job:[0-9a-f]{32}/atlas\.html$", description="`job:ID/atlas.html`.")
+    ]
+    landed: tuple[File, ...] = Field(min_length=1, max_length=64, description="The pictures.")
+
+
 class LevelsAsk(Ask):
     """The loss by noise level."""
 
@@ -189,6 +199,7 @@ AnyAsk = Annotated[
     | WalkAsk
     | AttentionAsk
     | AtlasAsk
+    | LandingAsk
     | LevelsAsk
     | InspectAsk
     | ForecastAsk
@@ -215,6 +226,7 @@ KINDS: Mapping[str, Kind] = {
     "walk": Kind(files=("image", "other")),
     "attention": Kind(),
     "atlas": Kind(),
+    "landing": Kind(),
     "levels": Kind(),
     "inspect": Kind(),
     "forecast": Kind(),

@@ -22,6 +22,8 @@ T = TypeVar("T")
 Format = Literal["png", "jpeg", "webp"]
 Size = tuple[int, int]
 """Width and height in pixels."""
+SAID = r"^(auto|\d{1,5}x\d{1,5})$"
+"""How a size is said."""
 SIZE_HEADER = "X-Rhinoise-Size"
 """What was drawn, and what was made of it."""
 _UNTOLD = Provenance(parameters=None, request=None, model_hash=None, source=None)
@@ -41,10 +43,11 @@ class Form:
         """Says so where pictures of size `drawn` are sent in another one; None: that is not known yet."""
         if drawn is None or self.size in (None, drawn):
             return {}
-        return {SIZE_HEADER: f"drawn at {_by(drawn)}, resampled to {_by(self.size)}"}
+        return {SIZE_HEADER: f"drawn at {said(drawn)}, resampled to {said(self.size)}"}
 
 
-def _by(size: Size | None) -> str:
+def said(size: Size | None) -> str:
+    """As `size_said` reads it."""
     return "auto" if size is None else "{}x{}".format(*size)
 
 
@@ -52,10 +55,20 @@ SIDES: Mapping[Format, int] = {"png": 2**31 - 1, "jpeg": 65_500, "webp": 16_383}
 """Pixels that a side may have at most."""
 
 
+def size_said(text: str | None) -> Size | None:
+    """`512x384` => width and height; None for nothing, and for `auto`, which is what the model draws."""
+    if text is None or text in ("", "auto"):
+        return None
+    if not re.fullmatch(SAID, text):
+        raise ConfigError(f"a size is a width and a height in pixels, such as 512x512, not '{text}'")
+    width, _, height = text.partition("x")
+    return int(width), int(height)
+
+
 def check_size(size: Size | None, limits: Limits, format: Format = "png") -> None:
     """ConfigError where that is more than the server, or the format, has room for, or nothing."""
     if size is not None and not 0 < size[0] * size[1] <= limits.pixels:
-        raise ConfigError(f"{_by(size)} is not between 1 and the {limits.pixels:,} pixels that are sent")
+        raise ConfigError(f"{said(size)} is not between 1 and the {limits.pixels:,} pixels that are sent")
     if size is not None and max(size) > SIDES[format]:
         raise ConfigError(f"a side of a {format} has at most {SIDES[format]:,} pixels, not {max(size):,}")
 
@@ -116,7 +129,7 @@ async def _gone(request: Request) -> None:
 
 
 def pictures(jobs: Jobs, job: Job) -> list[Path]:
-    """The pictures of a drawing, in order; not the sheet of them, nor films."""
+    """The pictures of a drawing, in order; not the sheet of them, nor films, nor what was resampled."""
     name = re.compile(rf".*-{job.request['seed']}-(\d+)\.png")
     files = [(found, path) for path in jobs.folder(job).glob("*.png") if (found := name.fullmatch(path.name))]
     return [path for _, path in sorted((int(found[1]), path) for found, path in files)]

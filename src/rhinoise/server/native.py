@@ -7,17 +7,21 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Form, Header, Query, UploadFile
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi import APIRouter, Header, Query, UploadFile
+from fastapi import Form as Sent
+from fastapi.responses import FileResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 
+from rhinoise.core.errors import PictureError
 from rhinoise.core.files import replacing
 from rhinoise.server import folders, models
 from rhinoise.server.asks import AnyAsk
+from rhinoise.server.drawing import SAID, Form, check_size, encoded, size_said
 from rhinoise.server.jobs import Jobs
 from rhinoise.server.pictures import checked
 from rhinoise.server.refusals import REFUSALS
 from rhinoise.server.store import STATES, Job, State
+from rhinoise.storage.provenance import read_provenance
 
 
 class JobListed(BaseModel):
@@ -118,9 +122,16 @@ def router(jobs: Jobs) -> APIRouter:
         return StreamingResponse(lines(), media_type="text/event-stream")
 
     @routes.get("/jobs/{id}/files/{name:path}", response_class=FileResponse)
-    async def file(id: str, name: str) -> FileResponse:
-        """A file that the job has made."""
-        return FileResponse(jobs.made(jobs.get(id), name))
+    async def file(id: str, name: str, size: Annotated[str, Query(pattern=SAID)] = "auto") -> Response:
+        """A file that the job has made; a picture that was drawn is resampled to another `size`."""
+        path, wanted = jobs.made(jobs.get(id), name), size_said(size)
+        if wanted is None:
+            return FileResponse(path)
+        check_size(wanted, jobs.config.limits)
+        if read_provenance(path).request is None:
+            raise PictureError(f"{path.name} was not drawn: leave its size as it is")
+        data = await asyncio.to_thread(encoded, path, Form(size=wanted))
+        return Response(data, media_type="image/png")
 
     @routes.post("/uploads", status_code=201)
     async def upload(file: UploadFile) -> UploadTold:
@@ -136,7 +147,7 @@ def router(jobs: Jobs) -> APIRouter:
         return UploadTold(name=f"upload:{id}")
 
     @routes.post("/folders", status_code=201)
-    async def folder(files: list[UploadFile], into: Annotated[str, Form()] = "") -> FolderTold:
+    async def folder(files: list[UploadFile], into: Annotated[str, Sent()] = "") -> FolderTold:
         """Send pictures to be trained on, with captions: cat.txt beside cat.png, or a metadata.csv.
 
         `into` adds them to a folder that is there: more than 1,000 files are sent in several requests.

@@ -1,7 +1,7 @@
 """Names that clients say => places on this disk: models, and pictures to train on. No client says a path."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,14 @@ class Registry:
     def placed(self, request: Mapping[str, Any], given: Path, files: Sequence[str] = ()) -> dict[str, Any]:
         """A request with every name made into a place; `files` are fields that name files in `given`."""
         places = dict(request)
-        for field, place in (("model", self._model), ("start", self._model), ("source", self.source)):
+        known: Mapping[str, Callable[[Any], Any]] = {
+            "model": self._model,
+            "start": self._model,
+            "source": self.source,
+            "atlas": self._file,
+            "landed": lambda names: [self._file(name) for name in names],
+        }
+        for field, place in known.items():
             if places.get(field) is not None:
                 places[field] = place(places[field])
         for field in files:
@@ -83,6 +90,15 @@ class Registry:
 
     def _model(self, name: str) -> str:
         return self.models()[self.model(name)]
+
+    def _file(self, name: str) -> str:
+        """Where `upload:ID`, or `job:ID/NAME` of no training, lies; ConfigError where there is none."""
+        kind, _, rest = name.partition(":")
+        id, _, inside = rest.partition("/")
+        path = self.config.uploads / id if kind == "upload" else self.config.jobs / id / "out" / inside
+        if not path.is_file():
+            raise ConfigError(f"there is no file {name}")
+        return str(path.absolute())
 
 
 def _has_bundled() -> bool:

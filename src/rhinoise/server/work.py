@@ -3,11 +3,13 @@
 Each takes the request, its names made into paths, and the folder to write to; WORK is the table.
 """
 
+import os
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any
 
 from rhinoise.core.config import to_json
+from rhinoise.core.errors import PictureError
 from rhinoise.workflows.events import Event
 
 Doing = Generator[Event, None, Any]
@@ -68,6 +70,21 @@ def _atlas(request: Mapping[str, Any], out: Path) -> Doing:
     return atlas(AtlasRequest(run=fields.pop("model"), out=out / "atlas.html", words=words, **fields))
 
 
+def _landing(request: Mapping[str, Any], out: Path) -> Doing:
+    from rhinoise.workflows.landing import LandingRequest, landing
+
+    pictures = tuple(map(Path, request["landed"]))
+    asked = LandingRequest(pictures=pictures, atlas=Path(request["atlas"]), model=request["model"])
+    try:
+        found = yield from landing(asked)
+    except PictureError as error:  # they lie in other jobs' folders, of which nothing is told
+        text = str(error)
+        for folder in {picture.parent for picture in pictures}:
+            text = text.replace(f"{folder}{os.sep}", "").replace(str(folder), "its folder")
+        raise PictureError(text) from None
+    return {"landed": [vars(one) for one in found]}
+
+
 def _levels(request: Mapping[str, Any], out: Path) -> Doing:
     from rhinoise.workflows.levels import LevelsRequest, levels
 
@@ -113,6 +130,7 @@ WORK: Mapping[str, Callable[[Mapping[str, Any], Path], Doing]] = {
     "walk": _walk,
     "attention": _attention,
     "atlas": _atlas,
+    "landing": _landing,
     "levels": _levels,
     "inspect": _inspect,
     "forecast": _forecast,

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from rhinoise.core.errors import ConfigError
 from rhinoise.server.asks import GenerateAsk, Name, Seed, Text
-from rhinoise.server.drawing import Form, Format
+from rhinoise.server.drawing import SAID, Form, Format, size_said
 from rhinoise.server.ignored import ANYTHING, Foreign, Harmless
 
 IGNORED: Harmless = {
@@ -26,7 +26,7 @@ class ImagesAsk(Foreign):
 
     model: Name | None = Field(default=None, description="None: the server's first.")
     n: Annotated[int, Field(ge=1, le=10)] | None = None
-    size: Annotated[str, Field(pattern=r"^(auto|\d{1,5}x\d{1,5})$")] | None = Field(
+    size: Annotated[str, Field(pattern=SAID)] | None = Field(
         default=None, description="auto: what the model draws; in another size it is resampled."
     )
     response_format: Literal["b64_json", "url"] | None = None
@@ -42,10 +42,9 @@ class ImagesAsk(Foreign):
             raise ConfigError("output_compression is of jpeg and webp: a png is as it is")
         if self.stream and self.response_format == "url":
             raise ConfigError("a stream carries its pictures: ask for response_format b64_json")
-        width, _, height = (self.size or "auto").partition("x")
         return Form(
             format=self.output_format or "png",
-            size=(int(width), int(height)) if height else None,
+            size=size_said(self.size),
             quality=100 if self.output_compression is None else self.output_compression,
         )
 
