@@ -20,6 +20,7 @@ BAD = {
     "--host nowhere.invalid --api-key-file TMP/key": "--host nowhere.invalid is no address",
     "--host 192.0.2.1 --api-key-file TMP/key": "is not an address of this machine",
     "--port TAKEN": "is taken: choose another --port",
+    "--device gpu": "--device gpu is no device, wanted cpu, mps or cuda:NUMBER",
     "--model TMP/none": "there is no model",
     "--pictures TMP/none": "there is no folder of pictures",
     "--pictures TMP/one/same --pictures TMP/two/same": "two of --pictures are called same",

@@ -1,5 +1,6 @@
 """The queue on disk."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,24 @@ def test_another_file_is_no_queue(tmp_path: Path) -> None:
     (tmp_path / "jobs.sqlite").write_text("notes of mine, and more of them" * 100)
     with pytest.raises(ConfigError, match="not a queue of jobs"):
         Store(tmp_path / "jobs.sqlite")
+
+
+def test_a_job_that_its_server_died_at_is_counted_and_one_that_was_put_back_is_not(tmp_path: Path) -> None:
+    store = Store(tmp_path / "jobs.sqlite")
+    store.add("one", "generate", {}, "")
+    for losses in (1, 2):
+        store.set("one", state="running")
+        store = Store(tmp_path / "jobs.sqlite")  # the other was not closed
+        assert (store.get("one").state, store.get("one").losses) == ("waiting", losses)
+    store.set("one", state="running")
+    store.close()
+    assert (Store(tmp_path / "jobs.sqlite").get("one").losses) == 2
+
+
+def test_what_is_added_at_once_is_there_or_not_at_all(tmp_path: Path) -> None:
+    store = Store(tmp_path / "jobs.sqlite")
+    store.add("one", "generate", {}, "")
+    with pytest.raises(sqlite3.IntegrityError), store.at_once():
+        store.add("two", "generate", {}, "")
+        store.add("one", "generate", {}, "")
+    assert [job.id for job in Store(tmp_path / "jobs.sqlite").select()] == ["one"]
