@@ -57,7 +57,10 @@ def test_pauses_grow_and_the_log_says_why(
 @pytest.mark.usefixtures("broken")
 @pytest.mark.parametrize(
     ("key", "told"),
-    [(None, f"the worker on cuda:7 did not come up: {WHY}"), ("a-key-that-is-long-enough", "the log says why")],
+    [
+        (None, f"the worker on cuda:7 did not come up: {WHY}"),
+        ("a-key-that-is-long-enough", "the log says why"),
+    ],
 )
 def test_whoever_asks_is_told_why_none_is_ready(
     asking: Callable[..., TestClient], key: str | None, told: str
