@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rhinoise.core.config import to_json
-from rhinoise.core.errors import PictureError
+from rhinoise.core.errors import ConfigError, PictureError
 from rhinoise.workflows.events import Event
 
 Doing = Generator[Event, None, Any]
@@ -98,27 +98,40 @@ def _inspect(request: Mapping[str, Any], out: Path) -> Doing:
     return to_json(report)
 
 
-def _forecast(request: Mapping[str, Any], out: Path) -> Doing:
+def _recipe(request: Mapping[str, Any], **more: Any) -> Any:
+    """The recipe that is asked for; ConfigError where it would read a folder of this disk, or the hub.
+
+    A model to start from brings its own text encoder, which no setting changes.
+    """
+    from rhinoise.nets.text.frozen import FROZEN_TEXT
+    from rhinoise.recipes.recipe import FrozenTextConfig
     from rhinoise.workflows.choose import choose
+
+    recipe = choose(request["recipe"], request["size"], assignments=request["settings"], **more)
+    text = recipe.text
+    is_elsewhere = isinstance(text, FrozenTextConfig) and (text.hub or text.model not in FROZEN_TEXT)
+    if is_elsewhere and more.get("start") is None:
+        raise ConfigError(f"a server takes no text encoder but its own, or {', '.join(FROZEN_TEXT)}")
+    return recipe
+
+
+def _forecast(request: Mapping[str, Any], out: Path) -> Doing:
     from rhinoise.workflows.forecast import ForecastRequest, forecast
 
-    recipe = choose(request["recipe"], request["size"], assignments=request["settings"])
+    recipe = _recipe(request)
     found = yield from forecast(ForecastRequest(source=request["source"], recipe=recipe))
     return to_json(found)
 
 
 def _train(request: Mapping[str, Any], out: Path) -> Doing:
-    from rhinoise.workflows.choose import choose
     from rhinoise.workflows.train import TrainRequest, train
 
-    recipe = choose(
-        request["recipe"],
-        request["size"],
+    recipe = _recipe(
+        request,
         start=request["start"],
         minutes=request["minutes"],
         images=request["images"],
         settings={"data.captions": request["captions"], "seed": request["seed"]},
-        assignments=request["settings"],
     )
     yield from train(TrainRequest(source=request["source"], out=out, recipe=recipe, start=request["start"]))
 
