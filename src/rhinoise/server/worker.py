@@ -25,11 +25,11 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from rhinoise.core.backend import every_device, is_lost
 from rhinoise.core.errors import DeviceError, RhinoiseError
@@ -150,7 +150,7 @@ class Task:
 class Worker:
     """Does what is read from `commands` until they end."""
 
-    def __init__(self, commands: IO[str], tell: Callable[[Told], None]) -> None:
+    def __init__(self, commands: Iterable[str], tell: Callable[[Told], None]) -> None:
         self.tell = tell
         self.inbox: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.unwanted: set[str] = set()
@@ -159,7 +159,7 @@ class Worker:
         self.long: Task | None = None
         threading.Thread(target=self._read, args=(commands,), daemon=True).start()
 
-    def _read(self, commands: IO[str]) -> None:
+    def _read(self, commands: Iterable[str]) -> None:
         """A stop is known at once, whatever is being done."""
         for line in commands:
             command = json.loads(line)
@@ -213,20 +213,27 @@ class Worker:
         try:
             requests = [draw_request(task.request, task.out) for task in tasks]
             for told in together(requests, cancelled=lambda place: self._unwanted(tasks[place])):
-                tasks[told.place].show(told.event)
-        except DeviceError as error:
-            left = [task for task in tasks if not task.ended]
-            for task in left:
-                if len(tasks) > 1:
-                    self._draw([task])
-                else:
-                    task.fail(error)
+                if not tasks[told.place].ended:
+                    tasks[told.place].show(told.event)
+                self._stop_unwanted(tasks)
         except Exception as error:
-            for task in tasks:
-                if not task.ended:
+            left = [task for task in tasks if not task.ended]
+            if not isinstance(error, DeviceError) or len(tasks) == 1:
+                for task in left:
                     task.fail(error)
-        for task in tasks:
+                return
+        else:
+            left = []
+        # Out of the error's reach, which holds on to what filled the memory.
+        self._stop_unwanted(tasks)
+        for task in left:
             if not task.ended:
+                self._draw([task])
+
+    def _stop_unwanted(self, tasks: Sequence[Task]) -> None:
+        """Who left a batch is told at once: the others may have long to go."""
+        for task in tasks:
+            if not task.ended and self._unwanted(task):
                 task.end("stopped")
 
     def _advance_long(self) -> None:
@@ -253,7 +260,9 @@ def check_device(name: str) -> None:
 
 def main() -> None:
     """Stdout is for events alone: whatever else prints goes to stderr."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C means the server, which ends its worker
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # they mean the server, which ends its workers in its way
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     events = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
