@@ -1,6 +1,7 @@
 """What is kept, and for how long: ended jobs with their pictures, uploads, folders that were dropped."""
 
 import asyncio
+import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -21,21 +22,29 @@ def forget(config: ServeConfig, store: Store) -> list[str]:
     """
     forgotten = store.beyond(config.limits.kept_jobs, [name for name, kind in KINDS.items() if not kind.long])
     for id in forgotten:
-        store.forget(id)
         remove_beside(config.jobs / id)
+        store.forget(id)
+    wanted: str | None = None
     for upload in _old(config):
         if upload.is_file():
             upload.unlink(missing_ok=True)
-        elif not _is_trained_on(upload.name, config, store):
+            continue
+        wanted = _trained_on(config, store) if wanted is None else wanted
+        if upload.name not in wanted:
             remove_beside(upload)
     return forgotten
 
 
 def sweep(config: ServeConfig, store: Store) -> None:
-    """Remove what a server that was killed left: folders of jobs it never accepted, halves of removals."""
+    """Remove what a server that was killed left: folders of jobs it never accepted, halves of removals.
+
+    Pictures of jobs that the queue does not know stay: it may be another file than the one they are of.
+    """
     known = {job.id for job in store.select()}
     left = [folder for folder in config.jobs.iterdir() if folder.name not in known]
-    for folder in [*left, *config.runs.glob(f"{GONE}*"), *config.uploads.glob(f"{GONE}*")]:
+    never_begun = [folder for folder in left if not (folder / "out").exists()]
+    halves = [half for place in (config.jobs, config.runs, config.uploads) for half in place.glob(f"{GONE}*")]
+    for folder in {*never_begun, *halves}:
         remove(folder)
 
 
@@ -52,7 +61,9 @@ def remove_beside(folder: Path) -> None:
 
 
 def _aside(folder: Path) -> Path:
-    return folder if folder.name.startswith(GONE) else folder.rename(folder.with_name(GONE + folder.name))
+    if folder.name.startswith(GONE):
+        return folder
+    return folder.rename(folder.with_name(f"{GONE}{secrets.token_hex(4)}.{folder.name}"))
 
 
 def _old(config: ServeConfig) -> Iterator[Path]:
@@ -62,8 +73,7 @@ def _old(config: ServeConfig) -> Iterator[Path]:
             yield upload
 
 
-def _is_trained_on(id: str, config: ServeConfig, store: Store) -> bool:
-    """Whether a training that is known, or a model that is there, is of this folder."""
-    if any(job.request["source"] == f"folder:{id}" for job in store.select(kinds=["train", "inspect"])):
-        return True
-    return any(id in record.read_text(encoding="utf-8") for record in config.runs.glob("*/recipe.json"))
+def _trained_on(config: ServeConfig, store: Store) -> str:
+    """Text with the name of every folder that a known job, or a model that is there, is of."""
+    records = [record.read_text(encoding="utf-8") for record in config.runs.glob("*/recipe.json")]
+    return "\n".join([*store.sources(), *records])

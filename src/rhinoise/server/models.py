@@ -38,15 +38,16 @@ def forget(jobs: Jobs, name: str) -> None:
 
     Raises:
         NotThereError: there is none of that name.
-        NotNowError: it is being trained, or that was put off.
+        NotNowError: it is being trained, or a training goes on from it, or that was put off.
         ModelFolderError: it was not trained here.
     """
     try:
         run = jobs.registry.trained_here(name)
     except UnknownNameError as error:
         raise NotThereError(str(error)) from None
-    if any(job.request["name"] == name for job in jobs.store.select(OPEN, ["train"])):
-        raise NotNowError(f"the training of {name} has not ended: cancel it first")
+    for job in jobs.store.select(OPEN, ["train"]):
+        if name in (job.request["name"], job.request["start"]):
+            raise NotNowError(f"the training of {job.request['name']} has not ended: cancel it first")
     keeping.remove_beside(run)
     jobs.look_again()
 

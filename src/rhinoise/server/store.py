@@ -162,6 +162,11 @@ class Store:
         )
         return [row["id"] for row in rows]
 
+    def sources(self) -> list[str]:
+        """What pictures jobs are of, each once."""
+        rows = self.connection.execute("select distinct json_extract(request, '$.source') from jobs")
+        return [source for (source,) in rows if source is not None]
+
     def forget(self, id: str) -> None:
         """Take a job out."""
         self.connection.execute("delete from jobs where id = ?", (id,))
