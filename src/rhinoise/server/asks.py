@@ -239,8 +239,8 @@ OWN = ("prompt", "negative", "seed", "count", "image", "mask", "preview")
 
 def shape(kind: str, request: Mapping[str, Any]) -> str | None:
     """What jobs that can be drawn as one batch have in common; None: it is done alone."""
-    if kind != "generate" or request["film"] or request["check"]:
+    if kind != "generate" or request.get("film") or request.get("check"):
         return None
     alike = {name: value for name, value in request.items() if name not in OWN}
-    given = {name: request[name] is not None for name in ("image", "mask")}
+    given = {name: request.get(name) is not None for name in ("image", "mask")}
     return repr(sorted((alike | given).items()))

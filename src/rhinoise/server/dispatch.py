@@ -156,9 +156,12 @@ class Dispatch:
             return
         waiting = self.ledger.store.select(["waiting"])
         for slot, jobs in handed_out(waiting, [slot for slot in self.slots if slot.is_ready]):
-            begun = [given for job in jobs if (given := self._begun(slot, job)) is not None]
-            if begun:
-                slot.link.tell({"do": "run", "jobs": begun})
+            begun: list[Told] = []
+            try:
+                begun += (given for job in jobs if (given := self._begun(slot, job)) is not None)
+            finally:  # whatever comes of the others
+                if begun:
+                    slot.link.tell({"do": "run", "jobs": begun})
 
     def _begun(self, slot: Slot, job: Job) -> Told | None:
         """A job as its worker is told of it, which is running from now on; None where it cannot be."""
@@ -276,6 +279,6 @@ class Dispatch:
 
 def _wait_for(workers: Path) -> None:
     """Until no worker holds its folder any more."""
-    for folder in workers.glob("*"):
+    for folder in filter(Path.is_dir, workers.glob("*")):
         with alone(folder):
             pass

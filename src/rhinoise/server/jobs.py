@@ -70,9 +70,11 @@ class Jobs:
         self.hang_up()
         if self._forgetting is not None:
             self._forgetting.cancel()
-        await self.dispatch.close()
-        self.store.close()
-        self.held.close()
+        try:
+            await self.dispatch.close()
+        finally:
+            self.store.close()
+            self.held.close()
 
     async def _forget(self) -> None:
         while True:

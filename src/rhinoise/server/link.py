@@ -19,6 +19,8 @@ stderr = logging.getLogger("rhinoise.server.worker")
 
 LINE_BYTES = 64 * 2**20
 """Of one event at most: previews are pictures."""
+COMING_UP_SECONDS = 600.0
+"""What a worker has for saying that it is ready: a GPU may take long to wake, and may never."""
 CLOSING_SECONDS = 20.0
 """What a training has for saving."""
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
@@ -94,7 +96,7 @@ class WorkerLink:
                 log.exception("the worker is started anew, for what it told could not be kept")
                 self.kill()
             await self._lose()
-            pause = min(PAUSE_SECONDS * 2 ** max(self.failures - 1, 0), LONGEST_PAUSE_SECONDS)
+            pause = min(PAUSE_SECONDS * 2 ** min(max(self.failures - 1, 0), 10), LONGEST_PAUSE_SECONDS)
             if self.failures:
                 told = {"device": self.device, "why": self.trouble, "failures": self.failures}
                 log.error("a worker did not come up; the next try is in %g s", pause, extra=told)
@@ -116,16 +118,29 @@ class WorkerLink:
         assert process.stdout is not None
         assert process.stderr is not None
         self._said = asyncio.create_task(self._relay(process.stderr, about))
-        while line := await process.stdout.readline():
+        line = await self._first(process)
+        while line:
             told = json.loads(line)
             if told["event"] == "ready":
                 self.failures, self.trouble = 0, None
             self.heard(told)
+            line = await process.stdout.readline()
         code = await process.wait()
         await self._last_said()
         if self.failures:
             self.trouble = f"it ended with code {code} before it was ready: {self._last_words or 'no word'}"
         log.warning("a worker ended", extra={**about, "code": code})
+
+    async def _first(self, process: asyncio.subprocess.Process) -> bytes:
+        """The first line that a worker tells; it is ended where there is none for too long."""
+        assert process.stdout is not None
+        try:
+            return await asyncio.wait_for(process.stdout.readline(), COMING_UP_SECONDS)
+        except TimeoutError:
+            process.kill()
+            await self._last_said()
+            self._last_words = f"nothing was heard of it for {COMING_UP_SECONDS:g} s"
+            return b""
 
     async def _relay(self, lines: asyncio.StreamReader, about: Mapping[str, Any]) -> None:
         """What a worker writes to its stderr, as lines of the log."""

@@ -36,12 +36,7 @@ class Registry:
 
     def model(self, name: str) -> str:
         """The name of a model, "" that of the default one; ConfigError where there is none."""
-        models = self.models()
-        if not models:
-            raise ConfigError("there is no model here yet: train one first")
-        if name and name not in models:
-            raise UnknownNameError("model", name, models)
-        return name or next(iter(models))
+        return _named(name, self.models())
 
     def source(self, name: str) -> str:
         """Where the pictures of that name are; UnknownNameError where there are none."""
@@ -68,7 +63,7 @@ class Registry:
             if places.get(field) is not None:
                 places[field] = place(places[field])
         for field in files:
-            if places[field] is not None:
+            if places.get(field) is not None:
                 places[field] = str((given / places[field]).absolute())
         return places
 
@@ -89,7 +84,8 @@ class Registry:
         return runs[name]
 
     def _model(self, name: str) -> str:
-        return self.models()[self.model(name)]
+        models = self.models()
+        return models[_named(name, models)]
 
     def _file(self, name: str) -> str:
         """Where `upload:ID`, or `job:ID/NAME` of no training, lies; ConfigError where there is none."""
@@ -99,6 +95,14 @@ class Registry:
         if not path.is_file():
             raise ConfigError(f"there is no file {name}")
         return str(path.absolute())
+
+
+def _named(name: str, models: Mapping[str, str]) -> str:
+    if not models:
+        raise ConfigError("there is no model here yet: train one first")
+    if name and name not in models:
+        raise UnknownNameError("model", name, models)
+    return name or next(iter(models))
 
 
 def _has_bundled() -> bool:
