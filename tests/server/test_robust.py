@@ -16,6 +16,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from rhinoise.server import dispatch, keeping
+from rhinoise.server.asks import shape
 from rhinoise.server.facts import facts
 from rhinoise.server.ignored import HEADER
 from rhinoise.server.settings import FORM_LIMITS
@@ -139,6 +140,46 @@ def test_weights_are_hashed_once(trained: Path, tmp_path: Path) -> None:
     again = facts(models)["models"]["mine"]
     assert again["hash"] != first["hash"]
     assert again["bytes"] == first["bytes"]
+
+
+@pytest.mark.usefixtures("idle")
+def test_what_a_training_goes_on_from_is_not_deleted(
+    asking: Callable[..., TestClient], tmp_path: Path
+) -> None:
+    """Put off, it could never go on."""
+    (tmp_path / "here" / "runs" / "mine" / "model").mkdir(parents=True)
+    with asking(data=tmp_path / "here") as client:
+        asked = {"kind": "train", "name": "next", "source": "emoji", "start": "mine", "minutes": 1}
+        id = client.post("/api/v1/jobs", json=asked).json()["id"]
+        refused = client.delete("/api/v1/models/mine")
+        assert (refused.status_code, "training of next" in refused.json()["error"]) == (409, True)
+        client.delete(f"/api/v1/jobs/{id}")
+        assert client.delete("/api/v1/models/mine").status_code == 204
+
+
+@pytest.mark.usefixtures("idle")
+def test_a_name_is_deleted_and_deleted_again(tmp_path: Path) -> None:
+    """What a first removal left, where files have no rights, say, was in the second one's way."""
+    for number in range(2):
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / "file").write_text("x")
+        aside = keeping._aside(tmp_path / "mine")
+        assert aside.name.startswith(keeping.GONE)
+        assert len(list(tmp_path.iterdir())) == number + 1
+
+
+def test_another_queue_removes_no_pictures(asking: Callable[..., TestClient], tmp_path: Path) -> None:
+    """A file that could not be read was moved away, as was said, and all pictures went with it."""
+    for name in (f"{0:032x}/out", f"{1:032x}/in"):  # of a job of another queue; of one never accepted
+        (tmp_path / "here" / "jobs" / name).mkdir(parents=True)
+        (tmp_path / "here" / "jobs" / name / "picture.png").write_bytes(picture())
+    asking(data=tmp_path / "here")
+    assert [folder.name for folder in (tmp_path / "here" / "jobs").iterdir()] == [f"{0:032x}"]
+
+
+def test_a_job_of_an_older_version_holds_nothing_up() -> None:
+    """One row that lacked a field, and nothing was handed out any more."""
+    assert shape("generate", {"prompt": "x", "count": 1}) is not None
 
 
 # --- forms

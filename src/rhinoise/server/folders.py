@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import threading
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ DEPTH = 8
 """Folders within each other, with the file itself."""
 STEM_BYTES, ENDING_BYTES = 200, 12
 """Of a name: disks take 255, and a caption's name must be cut where its picture's is."""
+_ONE_AT_A_TIME = threading.Lock()
+"""Requests may add to one folder side by side: its room is counted, its names are taken, in turn."""
 _HARMFUL = re.compile(r'[<>:"|?*\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
 """What names on some disk cannot have, and what is no letter."""
 
@@ -93,6 +96,14 @@ def keep(sent: Iterable[tuple[str, bytes]], config: ServeConfig, into: str = "")
     if into and not (re.fullmatch("folder:[0-9a-f]{32}", into) and folder.is_dir()):
         raise DataError("there is no folder of that name: leave it out to begin one")
     kept = Kept(name=f"folder:{id}")
+    with _ONE_AT_A_TIME:
+        return _kept(kept, folder, sent, config, is_new=not into)
+
+
+def _kept(
+    kept: Kept, folder: Path, sent: Iterable[tuple[str, bytes]], config: ServeConfig, *, is_new: bool
+) -> Kept:
+    """`kept`, with what became of each file; a folder that is new is removed again where none was taken."""
     room = config.limits.folder_bytes - sum(file.stat().st_size for file in folder.rglob("*"))
     try:
         for name, data in sent:
@@ -117,7 +128,7 @@ def keep(sent: Iterable[tuple[str, bytes]], config: ServeConfig, into: str = "")
             first = next(iter(kept.refused.items()), ("nothing", "there were no files"))
             raise DataError(f"none of what was sent is a picture or a caption: {first[0]}: {first[1]}")
     except BaseException:
-        if not into:
+        if is_new:
             keeping.remove(folder)
         raise
     return kept

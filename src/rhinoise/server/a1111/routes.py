@@ -159,7 +159,7 @@ async def _answered(
     model = desk.record(accepted[0].request["model"])
     found = await desk.ended(accepted, request)
     for job in found:
-        if job.state == "failed":
+        if job.state not in ("done", "cancelled"):  # it failed, or the server is ending
             raise NotDrawnError(job)
 
     def answer() -> Response:
