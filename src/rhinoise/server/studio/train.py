@@ -65,7 +65,7 @@ def build(jobs: Jobs, created: Create, tab: gr.Tab) -> None:
 def _pictures(jobs: Jobs) -> Pictures:
     choices = _choices(jobs)
     return Pictures(
-        source=gr.Dropdown(choices, value=choices[0][1], label="Pictures", elem_id="source"),
+        source=gr.Dropdown(choices, value=choices[0][1], label="Which ones", elem_id="source"),
         drop=dropping(jobs.config.limits.upload_bytes),
         captions=gr.Radio(list(CAPTIONS.items()), value="auto", label="Their captions", elem_id="captions"),
         look=gr.Button("Look at the pictures", elem_id="inspect"),
