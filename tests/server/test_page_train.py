@@ -150,6 +150,21 @@ def test_what_is_of_no_use_is_refused_in_a_sentence(page: Any, own: Restarted, t
     assert page.locator("#source input").input_value() == before
 
 
+def test_captions_are_found_in_the_names_of_files_where_one_says_so(
+    page: Any, tmp_path: Path, tiny: list[str]
+) -> None:
+    (tmp_path / "bare").mkdir()
+    for name in ("a red fish", "a blue fish", "a green fish"):
+        Image.new("RGB", (32, 32), name.split()[1]).save(tmp_path / "bare" / f"{name}.png")
+    page.locator("#drop input[webkitdirectory]").set_input_files(tmp_path / "bare")
+    page.locator("#report .empty", has_text="have no captions").wait_for()
+    page.get_by_label("in the names of the files").check()
+    page.locator("#inspect").click()
+    page.frame_locator("#report iframe").get_by_text("The pictures of bare").wait_for()
+    train(page, "my fish", tiny, 8)
+    page.get_by_text("'my fish' is no name: take letters, digits, _ and -").wait_for()
+
+
 def test_a_training_is_put_off_gone_on_with_killed_and_stopped(
     page: Any, own: Restarted, tiny: list[str]
 ) -> None:

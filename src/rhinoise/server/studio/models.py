@@ -1,5 +1,6 @@
 """Models: which there are, a card each; one is chosen, taken away as a file, or deleted."""
 
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +17,30 @@ NONE = html.empty("There is no model here yet: train one, in the tab Train.")
 NO_CARD = "Choose a model above to read its card."
 
 
+@dataclass(frozen=True, kw_only=True)
+class Shelf:
+    """The models, and what can be done with the one that is picked."""
+
+    picked: gr.State
+    """Its name; "" for none."""
+    cards: gr.HTML
+    actions: gr.Row
+    use: gr.Button
+    export: gr.HTML
+    delete: gr.Button
+    card: gr.Markdown
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """Whether it is to be deleted."""
+
+    shown: gr.Group
+    words: gr.Markdown
+    sure: gr.Button
+    keep: gr.Button
+
+
 def build(jobs: Jobs, created: Create, tab: gr.Tab, tabs: gr.Tabs) -> None:
     """The tab's content."""
     cards = html.box(html.PICK, value=NONE, elem_id="cards")
@@ -23,31 +48,56 @@ def build(jobs: Jobs, created: Create, tab: gr.Tab, tabs: gr.Tabs) -> None:
         use = gr.Button("Draw with it", variant="primary", size="sm", elem_id="use-model")
         export = html.box(elem_id="export")
         delete = gr.Button("Delete", variant="stop", size="sm", elem_id="delete")
-    with gr.Group(visible=False) as question:
-        asked = gr.Markdown()
+    with gr.Group(visible=False) as shown:
+        words = gr.Markdown()
         with gr.Row():
             sure = gr.Button("Delete it for good", variant="stop", size="sm", elem_id="sure")
             keep = gr.Button("Keep it", size="sm")
     card = gr.Markdown(NO_CARD, elem_id="card")
-    picked = gr.State("")
+    shelf = Shelf(
+        picked=gr.State(""),
+        cards=cards,
+        actions=actions,
+        use=use,
+        export=export,
+        delete=delete,
+        card=card,
+    )
+    question = Question(shown=shown, words=words, sure=sure, keep=keep)
+    _pick(jobs, shelf, question, tab)
+    _use(jobs, shelf, created, tabs)
+    _delete(jobs, shelf, question, created)
 
+
+def _pick(jobs: Jobs, shelf: Shelf, question: Question, tab: gr.Tab) -> None:
     async def listed(picked: str) -> str:
         return _cards(jobs, picked)
 
-    tab.select(listed, picked, cards, **OWN)
+    tab.select(listed, shelf.picked, shelf.cards, **OWN)
 
     @in_words
     async def pick(event: gr.EventData) -> Any:
         name = jobs.registry.model(event.pick)
         record = (jobs.facts or {}).get("models", {}).get(name, {})
         text = record.get("card") or record.get("error") or "Its card is there when the models are loaded."
-        here = gr.Button(interactive=_is_own(jobs, name))
-        zipped = f'<a class="button" href="api/v1/models/{quote(name)}/export" download>Export</a>'
-        shown = _cards(jobs, name), gr.Row(visible=True), zipped, here
-        return name, *shown, gr.Group(visible=False), _below_title(text)
+        address = f"api/v1/models/{quote(name)}/export"
+        return {
+            shelf.picked: name,
+            shelf.cards: _cards(jobs, name),
+            shelf.actions: gr.Row(visible=True),
+            shelf.export: f'<a class="button" href="{address}" download>Export</a>',
+            shelf.delete: gr.Button(interactive=_is_own(jobs, name)),
+            shelf.card: _below_title(text),
+            question.shown: gr.Group(visible=False),
+        }
 
-    cards.select(pick, None, [picked, cards, actions, export, delete, question, card], **OWN)
+    changed = [
+        shelf.picked, shelf.cards, shelf.actions, shelf.export, shelf.delete, shelf.card, question.shown
+    ]  # fmt: skip
+    shelf.cards.select(pick, None, changed, **OWN)
 
+
+def _use(jobs: Jobs, shelf: Shelf, created: Create, tabs: gr.Tabs) -> None:
     @in_words
     async def using(name: str) -> Any:
         return {
@@ -55,29 +105,38 @@ def build(jobs: Jobs, created: Create, tab: gr.Tab, tabs: gr.Tabs) -> None:
             tabs: gr.Tabs(selected="create"),
         } | created.own_values(name)
 
-    use.click(using, picked, [created.model, tabs, *created.own], **OWN)
+    shelf.use.click(using, shelf.picked, [created.model, tabs, *created.own], **OWN)
 
+
+def _delete(jobs: Jobs, shelf: Shelf, question: Question, created: Create) -> None:
     @in_words
     async def ask(name: str) -> Any:
         jobs.registry.trained_here(name)
         words = f"**Delete the model {name}?** Its weights and all that its training left are gone then."
         return gr.Group(visible=True), words
 
-    delete.click(ask, picked, [question, asked], **OWN)
+    shelf.delete.click(ask, shelf.picked, [question.shown, question.words], **OWN)
 
     @in_words
     async def deleting(name: str) -> Any:
         models.forget(jobs, name)
         names = list(jobs.registry.models())
-        left = gr.Dropdown(choices=names, value=next(iter(names), None))
-        return "", _cards(jobs, ""), gr.Row(visible=False), gr.Group(visible=False), NO_CARD, left
+        return {
+            shelf.picked: "",
+            shelf.cards: _cards(jobs, ""),
+            shelf.actions: gr.Row(visible=False),
+            shelf.card: NO_CARD,
+            question.shown: gr.Group(visible=False),
+            created.model: gr.Dropdown(choices=names, value=next(iter(names), None)),
+        }
 
-    sure.click(deleting, picked, [picked, cards, actions, question, card, created.model], **OWN)
+    changed = [shelf.picked, shelf.cards, shelf.actions, shelf.card, question.shown, created.model]
+    question.sure.click(deleting, shelf.picked, changed, **OWN)
 
-    async def kept() -> Any:
+    async def kept() -> gr.Group:
         return gr.Group(visible=False)
 
-    keep.click(kept, None, question, **OWN)
+    question.keep.click(kept, None, question.shown, **OWN)
 
 
 def _is_own(jobs: Jobs, name: str) -> bool:

@@ -65,7 +65,7 @@ def build(jobs: Jobs, created: Create, tab: gr.Tab) -> None:
 def _pictures(jobs: Jobs) -> Pictures:
     choices = _choices(jobs)
     return Pictures(
-        source=gr.Dropdown(choices, value=choices[0][1], label="Pictures", elem_id="source"),
+        source=gr.Dropdown(choices, value=choices[0][1], label="Which ones", elem_id="source"),
         drop=dropping(jobs.config.limits.upload_bytes),
         captions=gr.Radio(list(CAPTIONS.items()), value="auto", label="Their captions", elem_id="captions"),
         look=gr.Button("Look at the pictures", elem_id="inspect"),
@@ -172,7 +172,8 @@ def _choices(jobs: Jobs) -> list[tuple[str, str]]:
 
 
 def _when(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds):%d %b, %H:%M}"
+    moment = datetime.fromtimestamp(seconds)
+    return f"{moment.day} {moment:%b, %H:%M}"
 
 
 def _lines(text: str | None) -> tuple[str, ...]:
@@ -192,7 +193,7 @@ def _forecast(jobs: Jobs, job: Job) -> str:
         for name, minutes in MINUTES.items()
     ]
     steps = f"{found['seconds_per_step']:.2g} seconds for {found['batch']} pictures"
-    memory = f"about {found['bytes'] / 2**30:.1f} GiB more than now"
+    memory = f"about {found['bytes'] / 2**20:,.0f} MiB more than now"
     return html.table(("learning for", "pictures seen", f"each of the {pictures:,} seen"), rows) + html.facts(
         {"a step": steps, "memory": memory}
     )

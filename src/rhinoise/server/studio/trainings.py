@@ -86,8 +86,8 @@ def _follow(jobs: Jobs, trainings: Trainings, tab: gr.Tab) -> None:
     async def look(id: str | None) -> Mapping[Any, Any]:
         return await shown(jobs, trainings, id)
 
-    seen = [trainings.which, trainings.seen]
-    gr.on([trainings.clock.tick, trainings.which.input, tab.select], look, *seen, **OWN)
+    which, seen = trainings.which, trainings.seen
+    gr.on([trainings.clock.tick, which.input, tab.select], look, which, seen, **OWN)
 
     def pressed(do: Callable[[str], Job]) -> Callable[[str], Any]:
         @in_words
@@ -97,9 +97,9 @@ def _follow(jobs: Jobs, trainings: Trainings, tab: gr.Tab) -> None:
 
         return doing
 
-    trainings.pause.click(pressed(jobs.pause), *seen, **OWN)
-    trainings.resume.click(pressed(jobs.resume), *seen, **OWN)
-    trainings.stop.click(pressed(jobs.cancel), *seen, **OWN)
+    trainings.pause.click(pressed(jobs.pause), which, seen, **OWN)
+    trainings.resume.click(pressed(jobs.resume), which, seen, **OWN)
+    trainings.stop.click(pressed(jobs.cancel), which, seen, **OWN)
 
 
 async def shown(jobs: Jobs, trainings: Trainings, id: str | None) -> Mapping[Any, Any]:
@@ -134,7 +134,7 @@ def _panel(jobs: Jobs, job: Job) -> str:
         words = f"{words}: {job.error}"
     if job.state == "running":
         words, done, total = _latest(list(jobs.live[job.id].events.values()), words)
-        words = STOPPING.get(job.stopping, words)
+        words = STOPPING.get(job.stopping or "", words)
     going = html.bar(words, done, total) if job.state in ("waiting", "running") else html.note(words)
     return going + losses.curves(jobs.folder(job))
 
