@@ -27,6 +27,7 @@ def _model(place: str) -> dict[str, Any]:
         run = RunFolder(find_model(place))
         found = describe(run.model if run.model.is_dir() else run.root)
         sampling = own_sampling(found.facts)
+        few = describe(run.few_steps) if run.few_steps.is_dir() else None
     except Exception as error:  # deleted meanwhile, or an odd folder: the others are told of all the same
         return {"error": str(error)}
     return {
@@ -34,7 +35,7 @@ def _model(place: str) -> dict[str, Any]:
         "hash": found.hash,
         "recipe": found.facts.get("recipe"),
         "sampling": vars(sampling),
-        "few_steps": run.few_steps.is_dir(),
+        "few_steps": few and {"hash": few.hash, "sampling": vars(own_sampling(few.facts))},
         "bytes": sum(part.bytes for part in found.parts),
         "card": card(found),
     }
