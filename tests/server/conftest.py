@@ -97,9 +97,9 @@ class Api:
     def __init__(self, server: str) -> None:
         self.server = server
 
-    def get(self, path: str) -> httpx.Response:
+    def get(self, path: str, **sent: Any) -> httpx.Response:
         """GET what is at a path below /api/v1."""
-        return httpx.get(f"{self.server}/api/v1/{path}")
+        return httpx.get(f"{self.server}/api/v1/{path}", **sent)
 
     def post(self, path: str, **sent: Any) -> httpx.Response:
         """POST to it."""

@@ -111,7 +111,7 @@ def test_what_a_picture_says_of_itself_names_no_file(tmp_path: Path) -> None:
             )
         )
         with refused:
-            assert pictures.asked_by(picture).request == request
+            assert pictures.asked_by(picture).guidance == 2.0
 
 
 @pytest.mark.parametrize(

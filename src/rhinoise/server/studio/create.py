@@ -9,9 +9,12 @@ from typing import Any
 import gradio as gr
 
 from rhinoise.server.asks import GenerateAsk, WalkAsk
+from rhinoise.server.drawing import Size, size_of
+from rhinoise.server.errors import NotThereError
 from rhinoise.server.jobs import Jobs
 from rhinoise.server.studio import asking, pictures, stage
-from rhinoise.server.studio.asking import Asking, Values
+from rhinoise.server.studio.asking import Asking
+from rhinoise.server.studio.fields import Values, any_seed, asked, restored, restored_size, wanted_size
 from rhinoise.server.studio.following import SOURCE, done, following
 from rhinoise.server.studio.painter import EMPTY, showing
 from rhinoise.server.studio.stage import Stage
@@ -38,15 +41,15 @@ class Create:
     """Name of a model => what these become."""
 
 
-def build(jobs: Jobs, model: gr.Dropdown) -> Create:
-    """The tab's content."""
+def build(jobs: Jobs, page: gr.Blocks, model: gr.Dropdown) -> Create:
+    """The tab's content, on a page that has a model for all its tabs."""
     with gr.Row(equal_height=False):
         with gr.Column(scale=2, min_width=300):
             left = asking.build(jobs, model)
         with gr.Column(scale=3, min_width=300):
             right = stage.build()
-    run = _drawing(jobs, left, right)
-    _looking(jobs, left, right)
+    run = _drawing(jobs, page, left, right)
+    _looking(jobs, page, left, right)
     _again(jobs, left, right, run)
     _for_programs(jobs)
     return Create(
@@ -58,46 +61,75 @@ def build(jobs: Jobs, model: gr.Dropdown) -> Create:
     )
 
 
-def _drawing(jobs: Jobs, left: Asking, right: Stage) -> dict[str, Any]:
-    """Draw and Cancel; how to draw, for other buttons that do."""
-    current = gr.State("")
+def _drawing(jobs: Jobs, page: gr.Blocks, left: Asking, right: Stage) -> dict[str, Any]:
+    """Draw and Cancel, also of a drawing that a page opened anew finds again; how to draw, for others."""
+    size = left.fields.size
 
-    @in_words
-    async def drawing(values: Values) -> AsyncIterator[Any]:
-        ask, files = asking.asked(jobs, left.fields, values)
-        job = jobs.submit(ask, files=files, source=SOURCE)
+    async def followed(id: str, size: Size | None) -> AsyncIterator[Any]:
+        """What changes until a drawing has ended."""
         idle = {left.draw: gr.Button(interactive=True), left.cancel: gr.Button(interactive=False)}
         busy = {left.draw: gr.Button(interactive=False), left.cancel: gr.Button(interactive=True)}
-        begun = busy | {current: job.id}
+        begun = busy | {right.current: id}
         try:
-            async for seen in following(jobs, job.id):
+            async for seen in following(jobs, id):
                 yield {right.shown: seen.told()} | begun
                 begun = {}
         except gr.Error:
-            yield {right.shown: stage.NOTHING, current: ""} | idle
+            yield {right.shown: stage.NOTHING, right.current: ""} | idle
             raise
-        yield {current: ""} | idle | right.looking(jobs, pictures.of(jobs, job), [])
+        made = pictures.of(jobs, jobs.get(id))
+        yield {right.current: ""} | idle | right.looking(jobs, made, [], size)
+
+    @in_words
+    async def drawing(values: Values) -> AsyncIterator[Any]:
+        wanted = wanted_size(jobs, values[size])
+        ask, files = asked(jobs, left.fields, values)
+        job = jobs.submit(ask, files=files, source=SOURCE)
+        async for changes in followed(job.id, wanted):
+            yield changes
+
+    @in_words
+    async def found_again(id: str) -> AsyncIterator[Any]:
+        try:
+            jobs.get(id)
+        except NotThereError:
+            yield {right.current: ""}
+            return
+        async for changes in followed(id, None):
+            yield changes
 
     @in_words
     async def stop(id: str) -> None:
         if id:
             jobs.cancel(id)
 
-    outputs = [*right.changing, left.draw, left.cancel, current]
+    outputs = [*right.changing, left.draw, left.cancel, right.current]
     run = {"fn": drawing, "inputs": left.fields.all, "outputs": outputs, **OWN}
     gr.on([left.draw.click, left.fields.prompt.submit], **run)
-    left.cancel.click(stop, current, None, **OWN)
+    left.cancel.click(stop, right.current, None, **OWN)
+    page.load(found_again, right.current, outputs, **OWN)
     return run
 
 
-def _looking(jobs: Jobs, left: Asking, right: Stage) -> None:
-    """A picture of the gallery is looked at, painted on, or walked to."""
+def _looking(jobs: Jobs, page: gr.Blocks, left: Asking, right: Stage) -> None:
+    """A picture of the gallery is looked at, in the size that is chosen, painted on, or walked to."""
+    size = left.fields.size
 
     @in_words
-    async def pick(before: list[str], event: gr.EventData) -> Any:
-        return right.looking(jobs, [pictures.named(jobs, event.pick)], before)
+    async def pick(before: list[str], size: str | None, event: gr.EventData) -> Any:
+        wanted = wanted_size(jobs, size)
+        return right.looking(jobs, [pictures.named(jobs, event.pick)], before, wanted)
 
-    right.gallery.select(pick, right.picked, right.changing, **OWN)
+    right.gallery.select(pick, [right.picked, size], right.changing, **OWN)
+
+    @in_words
+    async def resized(keys: list[str], size: str | None, current: str) -> Any:
+        wanted = wanted_size(jobs, size)
+        if current or not keys:
+            return {right.picked: keys}
+        return right.looking(jobs, [pictures.named(jobs, keys[-1])], keys, wanted)
+
+    size.input(resized, [right.picked, size, right.current], right.changing, **OWN)
 
     @in_words
     async def opened(keys: list[str]) -> Any:
@@ -117,7 +149,7 @@ def _looking(jobs: Jobs, left: Asking, right: Stage) -> None:
     async def begin() -> str:
         return pictures.gallery(pictures.newest(jobs), [])
 
-    gr.on(None, begin, None, right.gallery, **OWN)
+    page.load(begin, None, right.gallery, **OWN)
 
 
 def _again(jobs: Jobs, left: Asking, right: Stage, run: dict[str, Any]) -> None:
@@ -126,7 +158,11 @@ def _again(jobs: Jobs, left: Asking, right: Stage, run: dict[str, Any]) -> None:
 
     @in_words
     async def restore(file: str | None) -> Any:
-        return {} if file is None else asking.restored(jobs, fields, pictures.asked_by(Path(file)))
+        if file is None:
+            return {fields.prompt: gr.skip()}
+        found = pictures.asked_by(Path(file))
+        size = restored_size(jobs, fields, found, size_of(Path(file)))
+        return restored(jobs, fields, found) | size
 
     left.dropped.change(restore, left.dropped, list(fields.all), **OWN)
 
@@ -136,16 +172,18 @@ def _again(jobs: Jobs, left: Asking, right: Stage, run: dict[str, Any]) -> None:
         @in_words
         async def fill(keys: list[str]) -> Any:
             found = pictures.asked_by(jobs.file(keys[-1]))
-            return asking.restored(jobs, fields, found) | change(keys[-1])
+            return restored(jobs, fields, found) | change(keys[-1])
 
-        return {"fn": fill, "inputs": right.picked, "outputs": list(fields.all), **OWN}
+        return {"fn": fill, "inputs": right.picked, "outputs": [*fields.all, left.folded], **OWN}
 
     def alike(key: str) -> dict[Any, Any]:
-        return {fields.seed: asking.any_seed(), fields.count: MORE, fields.start: EMPTY}
+        return {fields.seed: any_seed(), fields.count: MORE, fields.start: EMPTY}
 
     def varied(key: str) -> dict[Any, Any]:
+        """It stays what pictures start from, so that is to be seen."""
         start = showing(pictures.named(jobs, key).address)
-        return alike(key) | {fields.strength: VARIED, fields.start: start}
+        shown = {left.folded: gr.Accordion(open=True)}
+        return alike(key) | {fields.strength: VARIED, fields.start: start} | shown
 
     right.reuse.click(**filled(lambda key: {}))
     right.more.click(**filled(alike)).success(**run)

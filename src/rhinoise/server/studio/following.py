@@ -10,7 +10,8 @@ import gradio as gr
 
 from rhinoise.core.errors import PictureError
 from rhinoise.server.asks import AnyAsk
-from rhinoise.server.jobs import Job, Jobs, NotThereError
+from rhinoise.server.errors import NotThereError
+from rhinoise.server.jobs import Job, Jobs
 from rhinoise.server.pictures import checked
 from rhinoise.server.store import OPEN
 from rhinoise.server.studio import html

@@ -54,7 +54,7 @@ def blocks(jobs: Jobs) -> gr.Blocks:
             model = gr.Dropdown([], label="Model", elem_id="model", min_width=200)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Create", id="create"):
-                created = create.build(jobs, model)
+                created = create.build(jobs, page, model)
             with gr.Tab("Watch", id="watch"):
                 watch.build(jobs, model)
             with gr.Tab("Atlas", id="atlas"):

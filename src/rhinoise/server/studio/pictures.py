@@ -4,18 +4,58 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rhinoise.core.errors import PictureError
 from rhinoise.server import drawing
+from rhinoise.server.asks import Name, Seed, Share, Steps, Text
 from rhinoise.server.jobs import Job, Jobs
 from rhinoise.server.studio import html
-from rhinoise.storage.provenance import Provenance, read_provenance
+from rhinoise.storage.provenance import read_provenance
 
 NEWEST = 48
 """Pictures that the gallery shows."""
-_SHOWN = ("seed", "steps", "guidance", "sampler", "spacing", "strength")
-_RESTORED = ("prompt", "negative", "first", "image", *_SHOWN)
+Part = Annotated[float, Field(ge=0, le=1)]
+
+
+class Asked(BaseModel):
+    """What a picture says of how it was asked for; another program may have written it."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    prompt: Text
+    negative: Text = ""
+    seed: Seed | None = None
+    first: int = Field(default=0, ge=0)
+    """Its place among the pictures of its seed."""
+    steps: Steps
+    guidance: float | None = Field(default=None, ge=0, le=100)
+    guidance_interval: tuple[Part, Part] = (0.0, 1.0)
+    guidance_rescale: Part = 0.0
+    sampler: Name | None = None
+    spacing: Name | None = None
+    image: str | None = None
+    """The name of the picture that it was drawn from."""
+    strength: Share = 1.0
+    model_hash: str | None = None
+
+    def told(self) -> dict[str, Any]:
+        """Name => value, of what differs from picture to picture."""
+        low, high = self.guidance_interval
+        return {
+            "not": self.negative,
+            "seed": self.seed,
+            "number": self.first + 1,
+            "steps": self.steps,
+            "guidance": None if self.guidance is None else f"{self.guidance:g}",
+            "guided from": None if (low, high) == (0, 1) else f"{low:g} to {high:g}",
+            "rescaled": f"{self.guidance_rescale:g}" if self.guidance_rescale else None,
+            "sampler": self.sampler,
+            "spacing": self.spacing,
+            "strength": f"{self.strength:g}" if self.image else None,
+        }
 
 
 @dataclass(frozen=True)
@@ -51,6 +91,13 @@ def newest(jobs: Jobs) -> list[Made]:
     return list(islice(each(), NEWEST))
 
 
+def last(jobs: Jobs) -> list[Made]:
+    """All pictures of the last drawing; none where nothing was drawn."""
+    return next(
+        (of(jobs, job) for job in jobs.store.select(["done"], ["generate"], newest_first=True, most=1)), []
+    )
+
+
 def named(jobs: Jobs, key: str) -> Made:
     """The picture that requests call so; NotThereError where there is none."""
     jobs.file(key)
@@ -58,17 +105,16 @@ def named(jobs: Jobs, key: str) -> Made:
     return Made(jobs.get(id), name)
 
 
-def asked_by(source: Path | bytes) -> Provenance:
+def asked_by(source: Path | bytes) -> Asked:
     """What a picture says of its request; PictureError where it was not drawn by this program."""
     found = read_provenance(source)
-    request = found.request or {}
-    # Another program may have written it: Gradio takes a value that is no text or number for a file to show.
-    is_plain = all(isinstance(request.get(name), str | int | float | None) for name in _RESTORED)
-    if "prompt" not in request or not is_plain:
+    request = found.request if isinstance(found.request, dict) else {}
+    try:
+        return Asked.model_validate(request | {"model_hash": found.model_hash})
+    except ValidationError:
         raise PictureError(
             "this picture does not say how it was asked for: drop a PNG that was drawn here, unchanged"
-        )
-    return found
+        ) from None
 
 
 def gallery(made: list[Made], picked: list[str]) -> str:
@@ -78,28 +124,24 @@ def gallery(made: list[Made], picked: list[str]) -> str:
     return f'<div class="gallery" role="list">{"".join(_button(one, picked) for one in made)}</div>'
 
 
-def told(jobs: Jobs, one: Made) -> str:
-    """A picture, large, and its request."""
-    request = _request(jobs, one)
-    words = request.get("prompt") or "no caption"
-    details = {name: _plain(request.get(name)) for name in _SHOWN if name != "strength" or "image" in request}
-    about = {"not": request.get("negative"), **details, "number": request.get("first", 0) + 1}
+def told(jobs: Jobs, one: Made, size: drawing.Size | None) -> str:
+    """A picture, large, and its request; `size` is what it is shown and saved in, None: as it was drawn."""
+    path = jobs.made(one.job, one.name)
+    asked, own = asked_by(path), drawing.size_of(path)
+    words, source, name, by = asked.prompt or "no caption", one.address, one.name, _by(own)
+    if size not in (None, own):
+        said = drawing.said(size)
+        source, name = f"{source}?size={said}", f"{path.stem}-{said}.png"
+        by = f"{_by(size)}, resampled from {_by(own)}"
+    about = asked.told() | {"size": by, "model": one.job.request["model"]}
     return (
-        f'<div class="picked">{html.picture(one.address, text=words)}<div><p>{html.escape(words)}</p>'
-        f"{html.facts(about | {'model': one.job.request['model']})}"
-        f'<a href="{one.address}" download="{html.escape(one.name)}">Download</a></div></div>'
+        f'<div class="picked">{html.picture(source, text=words)}<div><p>{html.escape(words)}</p>'
+        f'{html.facts(about)}<a href="{source}" download="{html.escape(name)}">Download</a></div></div>'
     )
 
 
-def _request(jobs: Jobs, one: Made) -> dict[str, Any]:
-    try:
-        return dict(asked_by(jobs.made(one.job, one.name)).request or {})
-    except PictureError:
-        return dict(one.job.request)
-
-
-def _plain(value: Any) -> Any:
-    return f"{value:g}" if isinstance(value, float) else value
+def _by(size: drawing.Size) -> str:
+    return "{} × {}".format(*size)
 
 
 def _button(one: Made, picked: list[str]) -> str:

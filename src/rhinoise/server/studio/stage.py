@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from rhinoise.server.drawing import Size
 from rhinoise.server.jobs import Jobs
 from rhinoise.server.studio import html, pictures
 
@@ -27,13 +28,17 @@ class Stage:
     gallery: gr.HTML
     picked: gr.State
     """Keys of the two that were looked at last, the last one last."""
+    current: gr.BrowserState
+    """The id of the drawing under way, which this browser remembers; "" for none."""
 
     @property
     def changing(self) -> list[Any]:
         """What `looking` changes."""
         return [self.shown, self.gallery, self.picked, self.actions, self.walk]
 
-    def looking(self, jobs: Jobs, made: Sequence[pictures.Made], before: list[str]) -> dict[Any, Any]:
+    def looking(
+        self, jobs: Jobs, made: Sequence[pictures.Made], before: list[str], size: Size | None
+    ) -> dict[Any, Any]:
         """What changes as the first of these is looked at; the one before stays marked, to walk from."""
         keys = [*[key for key in before if key != made[0].key][-1:], made[0].key] if made else before
         return {
@@ -41,7 +46,7 @@ class Stage:
             self.gallery: pictures.gallery(pictures.newest(jobs), keys),
             self.actions: gr.Row(visible=bool(keys)),
             self.walk: gr.Button(interactive=len(keys) == 2),
-        } | ({self.shown: pictures.told(jobs, made[0])} if made else {})
+        } | ({self.shown: pictures.told(jobs, made[0], size)} if made else {})
 
 
 def build() -> Stage:
@@ -64,6 +69,8 @@ def build() -> Stage:
         walk=walk,
         gallery=html.box(html.PICK, elem_id="gallery"),
         picked=gr.State([]),
+        # The secret guards nothing; a fixed one is that of the next start, too.
+        current=gr.BrowserState("", storage_key="rhinoise-drawing", secret="rhinoise"),
     )
 
 

@@ -10,7 +10,8 @@ from gradio import processing_utils
 from PIL import Image, ImageSequence
 
 from rhinoise.server.asks import SENT, AttentionAsk, ForwardAsk, GenerateAsk, ReconstructAsk
-from rhinoise.server.jobs import Job, Jobs, NotThereError
+from rhinoise.server.errors import NotThereError
+from rhinoise.server.jobs import Job, Jobs
 from rhinoise.server.pictures import data_uri
 from rhinoise.server.studio import html, pictures
 from rhinoise.server.studio.following import uploaded, worked
