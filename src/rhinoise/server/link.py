@@ -92,8 +92,9 @@ class WorkerLink:
             self.failures += 1  # until it says that it is ready
             try:
                 await self._listen()
-            except Exception:  # an event that could not be taken in: a full disk, a fault of the program
-                log.exception("the worker is started anew, for what it told could not be kept")
+            except Exception as error:  # it cannot be started, or what it told be kept: a full disk, say
+                log.exception("a worker is started anew")
+                self.trouble = f"{type(error).__name__}: {error}" if self.failures else None
                 self.kill()
             await self._lose()
             pause = min(PAUSE_SECONDS * 2 ** min(max(self.failures - 1, 0), 10), LONGEST_PAUSE_SECONDS)

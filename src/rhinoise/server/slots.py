@@ -19,8 +19,8 @@ class Slot:
 
     def __init__(self, link: WorkerLink) -> None:
         self.link = link
-        self.device = link.device
-        """As the worker names it; None until it has said so."""
+        self.device: str | None = None
+        """Where it computes; None until it was up."""
         self.is_ready = False
         """Whether it takes jobs."""
         self.is_ending = False

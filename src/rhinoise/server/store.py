@@ -100,7 +100,8 @@ class Store:
         try:
             yield
         except BaseException:
-            self.connection.execute("rollback")
+            if self.connection.in_transaction:  # a full disk has ended it already
+                self.connection.execute("rollback")
             raise
         self.connection.execute("commit")
 
