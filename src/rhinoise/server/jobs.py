@@ -126,13 +126,20 @@ class Jobs:
 
     # --- accepting
 
-    def submit(self, ask: AnyAsk, *, files: Mapping[str, bytes] = {}, source: str = "") -> Job:
-        """Accept a job; when this returns it is on the disk.
+    async def submit(self, ask: AnyAsk, *, files: Mapping[str, bytes] = {}, source: str = "") -> Job:
+        """Accept a job, as `submit_all` does several."""
+        (job,) = await self.submit_all([ask], files=files, source=source)
+        return job
+
+    async def submit_all(
+        self, asks: Sequence[AnyAsk], *, files: Mapping[str, bytes] = {}, source: str = ""
+    ) -> tuple[Job, ...]:
+        """Accept all of these, or none; when this returns they are on the disk.
 
         Args:
-            ask: what is asked for.
+            asks: what is asked for.
             files: field => the bytes of the picture that it means, checked; fields that name files of
-                uploads or jobs are read here.
+                uploads or jobs are read here. Pictures are written beside the event loop.
             source: which interface asks.
 
         Raises:
@@ -141,14 +148,6 @@ class Jobs:
             UnknownNameError: no such model or source.
             ConfigError: more than the limits allow, or a name that is taken.
         """
-        drawn_up = self._drafts([ask], files)
-        drafts.keep(drawn_up, self.config)
-        return self._accepted(drawn_up, source)[0]
-
-    async def submit_all(
-        self, asks: Sequence[AnyAsk], *, files: Mapping[str, bytes] = {}, source: str = ""
-    ) -> tuple[Job, ...]:
-        """Accept all of these, or none, as `submit` does one; pictures are written beside the event loop."""
         drawn_up = self._drafts(asks, files)
         await asyncio.to_thread(drafts.keep, drawn_up, self.config)
         return self._accepted(drawn_up, source)

@@ -81,8 +81,7 @@ def router(jobs: Jobs) -> APIRouter:
     @routes.post("/jobs", status_code=202)
     async def submit(ask: AnyAsk) -> JobTold:
         """Accept a job: it will be done, or it will say why not, also after a restart."""
-        (job,) = await jobs.submit_all([ask], source="api")
-        return await told(job)
+        return await told(await jobs.submit(ask, source="api"))
 
     @routes.get("/jobs")
     async def select(

@@ -118,7 +118,7 @@ def _making(jobs: Jobs, space: Space) -> None:
 
     @in_words
     async def making(model: str, points: float) -> AsyncIterator[dict[Any, Any]]:
-        job = jobs.submit(AtlasAsk(model=model or "", pictures=int(points)), source=SOURCE)
+        job = await jobs.submit(AtlasAsk(model=model or "", pictures=int(points)), source=SOURCE)
         try:
             async for seen in following(jobs, job.id):
                 yield {space.shown: seen.bar()}
@@ -146,7 +146,7 @@ def _landing(jobs: Jobs, space: Space) -> None:
             raise NotThereError("nothing has been drawn yet: draw something in the tab Create")
         keys = tuple(one.key for one in made)
         ask = LandingAsk(model=model or "", atlas=f"job:{here}/atlas.html", landed=keys)
-        job = jobs.submit(ask, source=SOURCE)
+        job = await jobs.submit(ask, source=SOURCE)
         try:
             async for seen in following(jobs, job.id):
                 yield seen.bar()
@@ -187,7 +187,7 @@ def _choosing(jobs: Jobs, space: Space, created: Create, tabs: gr.Tabs) -> None:
         ends = zip(("image", "other"), both, strict=True)
         files = {name: from_text(one["picture"], jobs.config.limits) for name, one in ends}
         ask = WalkAsk(model=model or "", image=SENT, other=SENT)
-        job = jobs.submit(ask, files=files, source=SOURCE)
+        job = await jobs.submit(ask, files=files, source=SOURCE)
         async for seen in following(jobs, job.id):
             yield seen.bar()
         yield walk_shown(jobs, job.id)

@@ -1,5 +1,6 @@
 """Create: pictures from words, from a picture, or within a painted part of one; and all that were made."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -83,8 +84,8 @@ def _drawing(jobs: Jobs, page: gr.Blocks, left: Asking, right: Stage) -> dict[st
     @in_words
     async def drawing(values: Values) -> AsyncIterator[Any]:
         wanted = wanted_size(jobs, values[size])
-        ask, files = asked(jobs, left.fields, values)
-        job = jobs.submit(ask, files=files, source=SOURCE)
+        ask, files = await asyncio.to_thread(asked, jobs, left.fields, values)
+        job = await jobs.submit(ask, files=files, source=SOURCE)
         async for changes in followed(job.id, wanted):
             yield changes
 
@@ -139,7 +140,7 @@ def _looking(jobs: Jobs, page: gr.Blocks, left: Asking, right: Stage) -> None:
 
     @in_words
     async def walking(model: str, keys: list[str]) -> AsyncIterator[Any]:
-        job = jobs.submit(WalkAsk(model=model or "", image=keys[0], other=keys[1]), source=SOURCE)
+        job = await jobs.submit(WalkAsk(model=model or "", image=keys[0], other=keys[1]), source=SOURCE)
         async for seen in following(jobs, job.id):
             yield seen.bar()
         yield stage.walk_shown(jobs, job.id)
@@ -197,7 +198,7 @@ def _for_programs(jobs: Jobs) -> None:
     async def generate(prompt: str, seed: int = 0, count: int = 1, model: str = "") -> list[str]:
         """Draw pictures; the addresses of what was made."""
         ask = GenerateAsk(prompt=prompt, seed=int(seed), count=int(count), steps=None, model=model)
-        job = jobs.submit(ask, source=SOURCE)
+        job = await jobs.submit(ask, source=SOURCE)
         return [one.address for one in pictures.of(jobs, await done(jobs, job.id))]
 
     gr.api(generate, api_name="generate")

@@ -58,7 +58,7 @@ async def worked(
 
     Where it does not end well, the place that shows says so too: what is told beside the page goes away.
     """
-    job = jobs.submit(ask, files=files, source=SOURCE)
+    job = await jobs.submit(ask, files=files, source=SOURCE)
     try:
         async for seen in following(jobs, job.id):
             yield seen.bar()

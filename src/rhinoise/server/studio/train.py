@@ -148,7 +148,7 @@ def _train(jobs: Jobs, pictures: Pictures, form: Form, followed: Trainings) -> N
             start=None if fresh else start,
             settings=_lines(settings),
         )
-        return await trainings.shown(jobs, followed, jobs.submit(ask, source=SOURCE).id)
+        return await trainings.shown(jobs, followed, (await jobs.submit(ask, source=SOURCE)).id)
 
     asked = [
         pictures.source,
