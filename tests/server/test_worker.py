@@ -11,7 +11,7 @@ import pytest
 from rhinoise.core.errors import ConfigError
 from rhinoise.server.asks import ForecastAsk, GenerateAsk, TrainAsk
 from rhinoise.server.work import WORK
-from rhinoise.server.worker import Worker
+from rhinoise.server.worker import Task, Worker
 
 Told = list[tuple[str, str]]
 
@@ -80,3 +80,16 @@ def test_settings_reach_no_folder_and_no_hub(ask: Any, text: dict[str, Any], tmp
         for _ in WORK[asked.kind](asked.model_dump(exclude={"kind"}), tmp_path / "out"):
             pass
     assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_told_of_where_things_lie(tmp_path: Path) -> None:
+    pets = tmp_path / "uploads" / "pets"
+    pets.mkdir(parents=True)
+    told: list[str] = []
+    request = {"source": str(pets), "size": 16, "captions": "auto"}
+    job = {"id": "a", "kind": "inspect", "request": request, "out": str(tmp_path / "a" / "out")}
+    task = Task(job, lambda event: told.append(json.dumps(event)))
+    while task.advance():
+        pass
+    assert "pets" in "".join(told)
+    assert str(tmp_path) not in "".join(told)

@@ -100,7 +100,8 @@ class Task:
         """Without the places on this disk of what the job was given, and of what it makes."""
         for folder in (self.out.with_name("in"), self.out):
             text = text.replace(f"{folder}{os.sep}", "").replace(str(folder), "its folder")
-        return text
+        pictures = Path(self.request.get("source") or "")
+        return text.replace(str(pictures), pictures.name) if pictures.is_absolute() else text
 
     def _preview(self, seen: Glimpse) -> None:
         """What the pictures are expected to become, for who asked to see it."""
