@@ -87,7 +87,12 @@ def test_a_job_that_its_server_died_at_is_counted_and_one_that_was_put_back_is_n
 def test_what_is_added_at_once_is_there_or_not_at_all(tmp_path: Path) -> None:
     store = Store(tmp_path / "jobs.sqlite")
     store.add("one", "generate", {}, "")
-    with pytest.raises(sqlite3.IntegrityError), store.at_once():
-        store.add("two", "generate", {}, "")
-        store.add("one", "generate", {}, "")
+
+    def twice() -> None:
+        with store.at_once():
+            store.add("two", "generate", {}, "")
+            store.add("one", "generate", {}, "")
+
+    with pytest.raises(sqlite3.IntegrityError):
+        twice()
     assert [job.id for job in Store(tmp_path / "jobs.sqlite").select()] == ["one"]
