@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from rhinoise.core.backend import every_device
 from rhinoise.core.errors import DeviceError
 from rhinoise.server import link
 from rhinoise.server.link import WorkerLink
+from rhinoise.server.worker import Task, check_device
 
 
 @pytest.fixture
@@ -109,17 +111,27 @@ def test_whoever_asks_is_told_why_none_is_ready(
     assert answer.json() == {"status": "starting", "troubles": [told]}
 
 
-def test_a_device_that_is_not_there_is_no_other_one() -> None:
-    from rhinoise.server.worker import check_device
+@pytest.mark.usefixtures("broken")
+def test_each_further_device_that_a_worker_sees_gets_a_worker(asking: Callable[..., TestClient]) -> None:
+    with asking() as client:
+        dispatch = client.app.state.jobs.dispatch
+        ready = {"event": "ready", "devices": ["cuda:0", "cuda:1", "cuda:2"]}
+        for _ in range(2):  # it is started anew, and says so again
+            client.portal.call(dispatch._heard, dispatch.slots[0], ready)
+        assert [slot.link.device for slot in dispatch.slots] == ["cuda:0", "cuda:1", "cuda:2"]
+        assert len({slot.link.folder for slot in dispatch.slots}) == 3
+        assert all(slot.link.task is not None for slot in dispatch.slots[1:])
 
-    # No machine has both.
-    with pytest.raises(SystemExit, match=r"there is no (mps|cuda:0) here"):
-        [check_device(name) for name in ("cuda:0", "mps")]
+
+def test_a_device_that_is_not_there_is_no_other_one() -> None:
+    absent = "cuda:0" if every_device() == ["mps"] else "mps"
+    with pytest.raises(SystemExit, match=f"there is no {absent} here"):
+        check_device(absent)
+    check_device(every_device()[0])
 
 
 def test_a_worker_whose_gpu_stopped_working_ends(tmp_path: Path) -> None:
     """Each further job failed, too: that process could ask nothing of the GPU any more."""
-    from rhinoise.server.worker import Task
 
     def work(error: Exception) -> Callable[[], bool]:
         def failing():  # a workflow's generator

@@ -88,11 +88,11 @@ def test_what_is_added_at_once_is_there_or_not_at_all(tmp_path: Path) -> None:
     store = Store(tmp_path / "jobs.sqlite")
     store.add("one", "generate", {}, "")
 
-    def add_both() -> None:
+    def twice() -> None:
         with store.at_once():
             store.add("two", "generate", {}, "")
             store.add("one", "generate", {}, "")
 
     with pytest.raises(sqlite3.IntegrityError):
-        add_both()
+        twice()
     assert [job.id for job in Store(tmp_path / "jobs.sqlite").select()] == ["one"]
