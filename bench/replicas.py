@@ -26,7 +26,7 @@ from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.recipes import Recipe
 from rhinoise.workflows.choose import choose
 from rhinoise.workflows.pictures import read_pictures
-from rhinoise.workflows.replicas import open_checker
+from rhinoise.workflows.scoring.replicas import open_checker
 from rhinoise.workflows.train import TrainRequest, train
 
 OFTEN, TIMES, SELDOM, EACH, SEED = 16, 100, 260, 4, 0

@@ -12,7 +12,7 @@ from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.recipes import RECIPES
 from rhinoise.recipes.recipe import Recipe
 from rhinoise.storage.bundle import Bundle
-from rhinoise.workflows.build import build, build_text_encoder
+from rhinoise.workflows.stages.build import build, build_text_encoder
 
 CAPTIONS = ("a red heart", "a blue chair on a table", "a rhinoceros, openmoji style", "three yellow circles")
 

@@ -33,8 +33,8 @@ from rhinoise.recipes.recipe import Recipe
 from rhinoise.training.batches import Captions, DenoisingBatches, ImageBatches, to_images
 from rhinoise.training.ema import Ema
 from rhinoise.training.tasks import AutoencoderTask
-from rhinoise.workflows.build import build, build_text_encoder
 from rhinoise.workflows.defaults import DEFAULT_RECIPE
+from rhinoise.workflows.stages.build import build, build_text_encoder
 
 SIZE = 64
 SOURCE = "emoji"

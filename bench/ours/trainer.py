@@ -28,8 +28,8 @@ from rhinoise.training.batches import Batches, Captions, DenoisingBatches, Image
 from rhinoise.training.engine import Compiler, Engine
 from rhinoise.training.fit import FitConfig, learning_rate
 from rhinoise.training.tasks import AutoencoderTask, DenoisingTask
-from rhinoise.workflows.build import build
 from rhinoise.workflows.defaults import DEFAULT_RECIPE
+from rhinoise.workflows.stages.build import build
 
 PICTURES, TOKENS = 64, 16
 STEPS = 1000

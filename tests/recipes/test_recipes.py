@@ -17,8 +17,14 @@ from rhinoise.recipes.recipe import Shares
 from rhinoise.training.batches import CaptionedBatch, DenoisingBatch, ImageBatch
 from rhinoise.training.fit import Fit
 from rhinoise.training.tasks import AutoencoderTask, ContrastiveTask, DenoisingTask
-from rhinoise.workflows.build import build, build_text_encoder
-from rhinoise.workflows.plan import check_losses, check_prediction, check_shapes, check_text, network_channels
+from rhinoise.workflows.stages.build import build, build_text_encoder
+from rhinoise.workflows.stages.plan import (
+    check_losses,
+    check_prediction,
+    check_shapes,
+    check_text,
+    network_channels,
+)
 
 SIZES = (64, 128, 256)
 CAPTIONS = ["a rhinoceros", "a hippopotamus"]

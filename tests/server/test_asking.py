@@ -23,8 +23,8 @@ from rhinoise.server.studio.fields import Fields, restored
 from rhinoise.server.studio.pictures import Asked, asked_by
 from rhinoise.storage.provenance import png_bytes
 from rhinoise.storage.run_folder import RunFolder
+from rhinoise.workflows.drawing.order import DrawRequest
 from rhinoise.workflows.generate import generate
-from rhinoise.workflows.order import DrawRequest
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*no_silent_downcasting")
 

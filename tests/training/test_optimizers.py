@@ -7,7 +7,7 @@ from torch import nn
 from rhinoise.core.random import generator
 from rhinoise.recipes import RECIPES
 from rhinoise.training.optimizers import ADAMW_RMS, MOMENTUM, OPTIMIZERS, Muon, in_blocks, orthogonal
-from rhinoise.workflows.build import build
+from rhinoise.workflows.stages.build import build
 
 SHAPES = [(24, 24), (40, 16), (16, 40)]
 RATE, DECAY = 0.03, 0.1

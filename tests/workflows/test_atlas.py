@@ -15,11 +15,11 @@ from rhinoise.core.errors import ConfigError, ModelFolderError, RhinoiseError, U
 from rhinoise.explain.measure.survey import CONCEPT
 from rhinoise.storage.run_folder import RunFolder
 from rhinoise.workflows.atlas import Atlas, AtlasRequest, atlas
-from rhinoise.workflows.atlas_pictures import known_latents, spherical
+from rhinoise.workflows.atlases.pictures import known_latents, spherical
 from rhinoise.workflows.events import Event, Said, Wrote
-from rhinoise.workflows.moments import before_training, keep_moment, kept_moments
 from rhinoise.workflows.pictures import read_pictures
-from rhinoise.workflows.trained import EvaluateRequest, open_trained
+from rhinoise.workflows.scoring.trained import EvaluateRequest, open_trained
+from rhinoise.workflows.stages.moments import before_training, keep_moment, kept_moments
 
 COLOURS = ("red", "green", "blue", "orange")
 SHAPES = ("circle", "square", "triangle", "ring", "bar", "slash")

@@ -25,7 +25,7 @@ from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.storage.description import Description, describe
 from rhinoise.storage.run_folder import RunFolder
 from rhinoise.workflows.convert import ConvertRequest, convert
-from rhinoise.workflows.scores import Drawing, Scores
+from rhinoise.workflows.scoring.scores import Drawing, Scores
 
 
 def result(work: Generator[Any, None, Description]) -> Description:

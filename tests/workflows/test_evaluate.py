@@ -20,8 +20,8 @@ from rhinoise.workflows import evaluate as module
 from rhinoise.workflows.evaluate import choose, evaluate
 from rhinoise.workflows.events import Event, Said
 from rhinoise.workflows.pictures import Pictures, read_pictures
-from rhinoise.workflows.scores import Scores
-from rhinoise.workflows.trained import EvaluateRequest, open_trained
+from rhinoise.workflows.scoring.scores import Scores
+from rhinoise.workflows.scoring.trained import EvaluateRequest, open_trained
 
 
 @pytest.fixture

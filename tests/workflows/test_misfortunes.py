@@ -23,9 +23,10 @@ from rhinoise.training import memory
 from rhinoise.training.fit import FitConfig
 from rhinoise.training.recovery import MOST
 from rhinoise.workflows.events import Said
-from rhinoise.workflows.stages import Clock, Stage, run_stage
+from rhinoise.workflows.stages.stage import Clock, Stage, run_stage
 from rhinoise.workflows.train import TrainRequest, train
 
+STAGE = "rhinoise.workflows.stages.stage"
 BATCH, PICTURES = 4, 720
 CONFIG = FitConfig(
     batch=BATCH, learning_rate=0.01, weight_decay=0.0, precision="fp32", checkpoint_seconds=1e9
@@ -257,7 +258,7 @@ def test_a_batch_that_does_not_fit_is_learnt_from_in_parts(
     recipe = replace(stock, text_training="joint", images=24)
     trainings = {}
     for name, fits in (("whole", 8), ("parts", 3)):
-        monkeypatch.setattr("rhinoise.workflows.stages.fitting", lambda task, batches, config, n=fits: n)
+        monkeypatch.setattr(f"{STAGE}.fitting", lambda task, batches, config, n=fits: n)
         request = TrainRequest(source=str(pictures), out=tmp_path / name, recipe=recipe)
         trainings[name] = [event.text for event in train(request) if isinstance(event, Said)]
     remark = (
@@ -279,7 +280,7 @@ def test_a_batch_that_does_not_fit_is_learnt_from_in_parts(
 def test_what_learns_from_a_batch_as_a_whole_is_refused_before_anything_is_trained(
     pictures: Path, tmp_path: Path, lean: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rhinoise.workflows.stages.fitting", lambda task, batches, config: 3)
+    monkeypatch.setattr(f"{STAGE}.fitting", lambda task, batches, config: 3)
     with pytest.raises(PlanError) as refused:
         list(train(TrainRequest(source=str(pictures), out=tmp_path / "run", recipe=lean)))
     assert str(refused.value) == (

@@ -17,9 +17,9 @@ from rhinoise.recipes import Recipe
 from rhinoise.recipes.recipe import FrozenTextConfig, Shares
 from rhinoise.storage.run_folder import RunFolder
 from rhinoise.training.tasks import AutoencoderLosses
-from rhinoise.workflows.denoiser_stage import GLANCES
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
-from rhinoise.workflows.stages import Clock
+from rhinoise.workflows.stages.denoiser import GLANCES
+from rhinoise.workflows.stages.stage import Clock
 from rhinoise.workflows.train import TrainRequest, train
 
 

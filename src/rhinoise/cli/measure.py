@@ -37,7 +37,7 @@ def evaluate(
     from rhinoise.cli.render import show
     from rhinoise.cli.tables import print_table
     from rhinoise.workflows.evaluate import evaluate as work
-    from rhinoise.workflows.trained import EvaluateRequest
+    from rhinoise.workflows.scoring.trained import EvaluateRequest
 
     asked = EvaluateRequest(
         run=run,

@@ -26,7 +26,8 @@ from rhinoise.explain.plots.atlas import clouds_figure, purity_figure
 from rhinoise.explain.plots.style import Figure, save_figure
 from rhinoise.nets.fingerprint import fingerprint
 from rhinoise.storage.run_folder import RunFolder
-from rhinoise.workflows.atlas_pictures import (
+from rhinoise.workflows.atlases.ground import NO_AXES, Ground, Landed, landed
+from rhinoise.workflows.atlases.pictures import (
     half_way,
     known_latents,
     place_of,
@@ -35,13 +36,22 @@ from rhinoise.workflows.atlas_pictures import (
     thumbnails,
     walk,
 )
-from rhinoise.workflows.atlas_sample import choose, known_of
-from rhinoise.workflows.atlas_spaces import LATENTS, NEIGHBOURS, about, compare_spaces, laid_out, main_spaces
+from rhinoise.workflows.atlases.sample import choose, known_of
+from rhinoise.workflows.atlases.spaces import (
+    LATENTS,
+    NEIGHBOURS,
+    about,
+    compare_spaces,
+    laid_out,
+    main_spaces,
+)
 from rhinoise.workflows.defaults import DEFAULT_COMPARED, DEFAULT_POINTS
 from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Said, Wrote
-from rhinoise.workflows.landing import NO_AXES, Ground, Landed, landed
-from rhinoise.workflows.moments import (
+from rhinoise.workflows.paths import find_model, output_page, read_picture
+from rhinoise.workflows.pictures import Pictures, read_pictures
+from rhinoise.workflows.scoring.trained import EvaluateRequest, Trained, open_trained
+from rhinoise.workflows.stages.moments import (
     Moment,
     aligned,
     before_training,
@@ -51,10 +61,7 @@ from rhinoise.workflows.moments import (
     look_inside,
     measured_moments,
 )
-from rhinoise.workflows.paths import find_model, output_page, read_picture
-from rhinoise.workflows.pictures import Pictures, read_pictures
-from rhinoise.workflows.trained import EvaluateRequest, Trained, open_trained
-from rhinoise.workflows.training import LATENTS_KEY
+from rhinoise.workflows.stages.training import LATENTS_KEY
 
 METHODS = ("pca", "umap")
 MOST = 20_000

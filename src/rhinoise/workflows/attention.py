@@ -39,7 +39,7 @@ from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.storage.provenance import write_png
 from rhinoise.workflows.defaults import DEFAULT_MODEL
 from rhinoise.workflows.devices import device_errors_told
-from rhinoise.workflows.drawing import followed, how, provenance, resolved, stems
+from rhinoise.workflows.drawing.requests import followed, how, provenance, resolved, stems
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
 from rhinoise.workflows.paths import check_targets, open_model, output_folder
 

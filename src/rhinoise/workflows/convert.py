@@ -19,7 +19,7 @@ from rhinoise.storage.run_folder import FEW_STEPS, STEPS, RunFolder, model_in
 from rhinoise.workflows.defaults import DEFAULT_MODEL
 from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.paths import find_model
-from rhinoise.workflows.scores import kept_scores, kept_tables
+from rhinoise.workflows.scoring.scores import kept_scores, kept_tables
 
 
 @dataclass(frozen=True, kw_only=True)

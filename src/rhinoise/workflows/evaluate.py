@@ -33,10 +33,10 @@ from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
 from rhinoise.workflows.pictures import Pictures, read_pictures
-from rhinoise.workflows.replicas import is_trained_on, open_checker, replica_rates
-from rhinoise.workflows.scores import Drawing, InFeatures, Likeness, Replicas, Scores, SuiteScores
-from rhinoise.workflows.suite import SET, suite_scores
-from rhinoise.workflows.trained import EvaluateRequest, drawn, fair_space, open_trained, quick_space
+from rhinoise.workflows.scoring.replicas import is_trained_on, open_checker, replica_rates
+from rhinoise.workflows.scoring.scores import Drawing, InFeatures, Likeness, Replicas, Scores, SuiteScores
+from rhinoise.workflows.scoring.suite import SET, suite_scores
+from rhinoise.workflows.scoring.trained import EvaluateRequest, drawn, fair_space, open_trained, quick_space
 
 MOST = 512
 """Held-out pictures that are measured at most: more would move the means little."""

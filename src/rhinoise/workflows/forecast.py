@@ -11,14 +11,14 @@ from rhinoise.core.memory import Growth, watched
 from rhinoise.recipes.recipe import Recipe
 from rhinoise.storage.run_folder import RunFolder
 from rhinoise.training.fit import seconds_per_step
-from rhinoise.workflows.build import build
-from rhinoise.workflows.denoiser_stage import Way, denoiser_stage
 from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Said
 from rhinoise.workflows.pictures import read_pictures
-from rhinoise.workflows.plan import check_losses, check_prediction, check_shapes
-from rhinoise.workflows.stages import Clock
-from rhinoise.workflows.training import Training
+from rhinoise.workflows.stages.build import build
+from rhinoise.workflows.stages.denoiser import Way, denoiser_stage
+from rhinoise.workflows.stages.plan import check_losses, check_prediction, check_shapes
+from rhinoise.workflows.stages.stage import Clock
+from rhinoise.workflows.stages.training import Training
 
 STEPS = 100
 """Steps that batches are planned for; few of them are taken."""

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from rhinoise.core.images import to_pil
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion, batches
 from rhinoise.workflows.devices import device_errors_told
-from rhinoise.workflows.drawing import followed
+from rhinoise.workflows.drawing.order import Drawing, DrawRequest, Order
+from rhinoise.workflows.drawing.requests import followed
 from rhinoise.workflows.events import Event, Said
-from rhinoise.workflows.order import Drawing, DrawRequest, Order
 from rhinoise.workflows.paths import check_targets, open_model
 
 if TYPE_CHECKING:
-    from rhinoise.workflows.film import Filming
-    from rhinoise.workflows.replicas import Checker, Look
+    from rhinoise.workflows.drawing.film import Filming
+    from rhinoise.workflows.scoring.replicas import Checker, Look
 
 
 @device_errors_told("or draw fewer pictures at once (--count)")
@@ -59,21 +59,21 @@ def generate(request: DrawRequest) -> Generator[Event, None, None]:
 
 def _filming(model: LatentDiffusion) -> "Filming":
     """What records; its figures' imports are not for those who only draw."""
-    from rhinoise.workflows.film import Filming
+    from rhinoise.workflows.drawing.film import Filming
 
     return Filming(model)
 
 
 def _checker(request: DrawRequest, model: LatentDiffusion) -> Generator[Event, None, "Checker"]:
     """What looks for replicas; likewise."""
-    from rhinoise.workflows.replicas import checker_for
+    from rhinoise.workflows.scoring.replicas import checker_for
 
     return (yield from checker_for(model, request.model, request.data))
 
 
 def _film_targets(order: Order) -> list[Path]:
     """The pictures that films add; likewise."""
-    from rhinoise.workflows.film import film_targets
+    from rhinoise.workflows.drawing.film import film_targets
 
     return film_targets(order.paths, order.out, order.alone)
 

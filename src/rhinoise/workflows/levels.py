@@ -13,7 +13,7 @@ from rhinoise.pipeline.errors import errors_by_level
 from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
 from rhinoise.workflows.pictures import read_pictures, spread
-from rhinoise.workflows.trained import EvaluateRequest, open_trained
+from rhinoise.workflows.scoring.trained import EvaluateRequest, open_trained
 
 MOST_PICTURES = 4096
 

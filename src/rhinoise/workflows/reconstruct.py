@@ -27,7 +27,7 @@ from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.storage.provenance import write_png
 from rhinoise.workflows.defaults import DEFAULT_MODEL, DEFAULT_STRENGTH, DEFAULT_TIMES
 from rhinoise.workflows.devices import device_errors_told
-from rhinoise.workflows.drawing import finished, how, provenance, resolved
+from rhinoise.workflows.drawing.requests import finished, how, provenance, resolved
 from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.paths import check_targets, open_model, output_folder, read_picture, squared
 

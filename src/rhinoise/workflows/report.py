@@ -14,13 +14,13 @@ from rhinoise.core.errors import RhinoiseError
 from rhinoise.core.files import finite, read_json, write_json, write_text
 from rhinoise.explain.report import Book, pictures
 from rhinoise.storage.run_folder import RunFolder
-from rhinoise.workflows.book import book_of
+from rhinoise.workflows.book.chapters import book_of
+from rhinoise.workflows.book.kept import Kept, kept
 from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Said, Wrote
-from rhinoise.workflows.kept import Kept, kept
 from rhinoise.workflows.paths import open_model, output_page
 from rhinoise.workflows.pictures import read_pictures, spread
-from rhinoise.workflows.training import LATENTS_KEY
+from rhinoise.workflows.stages.training import LATENTS_KEY
 
 PAGE, NUMBERS = "report.html", "report.json"
 SHEET = 24
@@ -94,7 +94,7 @@ def _page(out: Path | None, known: Kept) -> Path:
 
 def _asked(known: Kept, request: ReportRequest) -> Generator[Event, None, dict[str, Any]]:
     """Chapter => its record, or a sentence; "sheet": pictures to show; "laps": seconds."""
-    from rhinoise.workflows.asked import QUESTIONS, answered, subject
+    from rhinoise.workflows.book.asked import QUESTIONS, answered, subject
 
     laps: dict[str, float] = {}
     why = _why_not(known, request.data)

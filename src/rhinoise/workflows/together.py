@@ -18,8 +18,8 @@ from rhinoise.pipeline.latent_diffusion import BATCH, LatentDiffusion
 from rhinoise.pipeline.request import GenerateRequest, refuse_unlike
 from rhinoise.pipeline.request import alike as alike_but
 from rhinoise.workflows.devices import device_errors_told
+from rhinoise.workflows.drawing.order import Drawing, DrawRequest, Order
 from rhinoise.workflows.events import Event, Progress
-from rhinoise.workflows.order import Drawing, DrawRequest, Order
 from rhinoise.workflows.paths import open_model
 
 OWN = ("prompts", "out", "negative", "seed", "count", "size", "fit")

@@ -13,17 +13,17 @@ from rhinoise.core.config import to_json
 from rhinoise.core.files import locked, sweep
 from rhinoise.recipes.recipe import Recipe
 from rhinoise.storage.run_folder import RunFolder
-from rhinoise.workflows.adapt import adapt
-from rhinoise.workflows.build import build
 from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Said
 from rhinoise.workflows.pictures import read_pictures
-from rhinoise.workflows.plan import check_losses, check_prediction, check_shapes
 from rhinoise.workflows.report import short_report
-from rhinoise.workflows.scratch import from_scratch
-from rhinoise.workflows.stages import Clock
+from rhinoise.workflows.stages.adapt import adapt
+from rhinoise.workflows.stages.build import build
+from rhinoise.workflows.stages.plan import check_losses, check_prediction, check_shapes
+from rhinoise.workflows.stages.scratch import from_scratch
+from rhinoise.workflows.stages.stage import Clock
+from rhinoise.workflows.stages.training import Training
 from rhinoise.workflows.start import located, open_start
-from rhinoise.workflows.training import Training
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from rhinoise.explain.measure.states import States, inner_states, joined, standa
 from rhinoise.explain.measure.survey import Survey, by_concept, survey
 from rhinoise.explain.pages.atlas import Cloud
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
-from rhinoise.workflows.atlas_sample import Chosen
+from rhinoise.workflows.atlases.sample import Chosen
 from rhinoise.workflows.events import Event, Progress
 
 TIMES = (0.3, 0.6)

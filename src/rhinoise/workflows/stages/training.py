@@ -12,11 +12,11 @@ from rhinoise.nets.text import TextEncoder
 from rhinoise.recipes.recipe import Recipe
 from rhinoise.storage.bundle import Bundle
 from rhinoise.storage.run_folder import RunFolder
-from rhinoise.workflows.build import build_text_encoder
 from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.pictures import Pictures
-from rhinoise.workflows.plan import check_room, check_text
-from rhinoise.workflows.stages import Clock
+from rhinoise.workflows.stages.build import build_text_encoder
+from rhinoise.workflows.stages.plan import check_room, check_text
+from rhinoise.workflows.stages.stage import Clock
 
 SHOWN = 16
 """Pictures in a grid, half of them held out."""

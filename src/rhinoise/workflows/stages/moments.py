@@ -21,8 +21,8 @@ from rhinoise.explain.measure.states import depths, inner_states, joined, standa
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.recipes import Recipe
 from rhinoise.storage.run_folder import RunFolder
-from rhinoise.workflows.build import build
 from rhinoise.workflows.pictures import spread
+from rhinoise.workflows.stages.build import build
 
 FOLDER = "space"
 PICTURES = 192

@@ -26,11 +26,11 @@ from rhinoise.training.fit import FitConfig
 from rhinoise.training.tasks import DenoisingTask
 from rhinoise.workflows.command import command
 from rhinoise.workflows.events import Event, Said, Wrote
-from rhinoise.workflows.moments import keep_moment
 from rhinoise.workflows.pictures import spread
-from rhinoise.workflows.stages import HELD_OUT, Stage
-from rhinoise.workflows.text_stage import keep_embeddings
-from rhinoise.workflows.training import SHOWN, Training
+from rhinoise.workflows.stages.moments import keep_moment
+from rhinoise.workflows.stages.stage import HELD_OUT, Stage
+from rhinoise.workflows.stages.text import keep_embeddings
+from rhinoise.workflows.stages.training import SHOWN, Training
 
 GLANCES = 5
 """How often a denoiser in training is looked at: held-out loss, samples, the model so far."""

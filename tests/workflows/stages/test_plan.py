@@ -28,8 +28,8 @@ from rhinoise.nets.autoencoder import IdentityAutoencoder, IdentityConfig
 from rhinoise.recipes import Recipe
 from rhinoise.recipes.recipe import check_size
 from rhinoise.storage.schedulers import to_diffusers
-from rhinoise.workflows.build import build, build_text_encoder
-from rhinoise.workflows.plan import (
+from rhinoise.workflows.stages.build import build, build_text_encoder
+from rhinoise.workflows.stages.plan import (
     check_latents,
     check_losses,
     check_prediction,

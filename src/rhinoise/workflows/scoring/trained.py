@@ -22,7 +22,7 @@ from rhinoise.storage.run_folder import RunFolder
 from rhinoise.workflows.defaults import DEFAULT_SAMPLES
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
 from rhinoise.workflows.paths import find_model, open_model, output_folder
-from rhinoise.workflows.scores import kept_scores
+from rhinoise.workflows.scoring.scores import kept_scores
 
 MOST_SAMPLES = 4096
 

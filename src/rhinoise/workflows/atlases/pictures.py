@@ -26,7 +26,7 @@ from rhinoise.explain.measure.survey import CONCEPT, GROUP
 from rhinoise.explain.pages.atlas import THUMB, Walks
 from rhinoise.nets.fingerprint import fingerprint
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
-from rhinoise.workflows.atlas_sample import Chosen
+from rhinoise.workflows.atlases.sample import Chosen
 from rhinoise.workflows.events import Event, Progress, Said
 from rhinoise.workflows.pictures import Pictures
 

@@ -46,8 +46,8 @@ from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
 from rhinoise.workflows.paths import find_model
 from rhinoise.workflows.pictures import Pictures, read_pictures
-from rhinoise.workflows.scores import Replicas
-from rhinoise.workflows.trained import trained_by
+from rhinoise.workflows.scoring.scores import Replicas
+from rhinoise.workflows.scoring.trained import trained_by
 
 UNKNOWN = "not calibrated"
 """Said in a label's place where held-out pictures are too few to tell."""

@@ -18,9 +18,9 @@ from rhinoise.explain.pages.page import data_uri
 from rhinoise.explain.report import Book, Chapter, Command, Words
 from rhinoise.storage.description import licences_of
 from rhinoise.storage.run_folder import FEW_STEPS, model_in
-from rhinoise.workflows.book_commands import commands_of
-from rhinoise.workflows.kept import Kept
-from rhinoise.workflows.scores import kept_tables
+from rhinoise.workflows.book.commands import commands_of
+from rhinoise.workflows.book.kept import Kept
+from rhinoise.workflows.scoring.scores import kept_tables
 
 WIDE = 1000
 """Pixels that a sheet of samples is wide in the page, at most."""

@@ -12,7 +12,7 @@ from rhinoise.core.images import to_uint8
 from rhinoise.core.shapes import Images, Latents
 from rhinoise.nets.patch_autoencoder import PatchAutoencoder, PatchAutoencoderConfig
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
-from rhinoise.workflows.atlas_pictures import MANY, Decoded, quick_decoder, small, thumbnails
+from rhinoise.workflows.atlases.pictures import MANY, Decoded, quick_decoder, small, thumbnails
 
 
 def drained(work: Generator[Any, None, Decoded]) -> Decoded:

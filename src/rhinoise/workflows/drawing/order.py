@@ -15,7 +15,7 @@ from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.pipeline.request import GenerateRequest
 from rhinoise.storage.provenance import write_png
 from rhinoise.workflows.defaults import DEFAULT_MODEL, DEFAULT_STRENGTH
-from rhinoise.workflows.drawing import how, provenance, resolved, stems
+from rhinoise.workflows.drawing.requests import how, provenance, resolved, stems
 from rhinoise.workflows.events import Event, Said, Wrote
 from rhinoise.workflows.paths import (
     BLACK,

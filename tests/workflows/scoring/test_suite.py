@@ -19,11 +19,11 @@ from rhinoise.data.dataset import Dataset, Example
 from rhinoise.data.suite import asked
 from rhinoise.evaluation import judge, sight
 from rhinoise.evaluation.sight import gaze
-from rhinoise.workflows import suite as module
 from rhinoise.workflows.evaluate import evaluate
 from rhinoise.workflows.events import Said
-from rhinoise.workflows.scores import kept_tables
-from rhinoise.workflows.trained import EvaluateRequest
+from rhinoise.workflows.scoring import suite as module
+from rhinoise.workflows.scoring.scores import kept_tables
+from rhinoise.workflows.scoring.trained import EvaluateRequest
 
 SHAPES = {"bar": (0.9, 0.2), "block": (0.9, 0.9), "pole": (0.2, 0.9)}
 STYLES = {"bold": True, "hollow": False}

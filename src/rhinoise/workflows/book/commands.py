@@ -8,8 +8,8 @@ from rhinoise.explain.advice import CALIBRATED
 from rhinoise.recipes import Recipe
 from rhinoise.recipes.recipe import Shares
 from rhinoise.storage.bundled import asked_for_as
+from rhinoise.workflows.book.kept import Kept
 from rhinoise.workflows.command import command
-from rhinoise.workflows.kept import Kept
 
 SHARE = 0.5
 """How much more of the time a blurred autoencoder is given."""

@@ -1,4 +1,4 @@
-"""What all that draws has in common: how a request is completed, followed, told and written down."""
+"""What all that draws does with a request: completes it, follows it, tells of it and writes it down."""
 
 import re
 from collections.abc import Generator, Iterator, Mapping, Sequence

@@ -15,10 +15,10 @@ from rhinoise.evaluation.memorisation import LEAST
 from rhinoise.evaluation.spaces import open_space
 from rhinoise.recipes import Recipe
 from rhinoise.storage.provenance import read_provenance
-from rhinoise.workflows import replicas as module
 from rhinoise.workflows.events import Event, Said
 from rhinoise.workflows.pictures import read_pictures
-from rhinoise.workflows.replicas import distinct
+from rhinoise.workflows.scoring import replicas as module
+from rhinoise.workflows.scoring.replicas import distinct
 
 OFTEN, TIMES, SELDOM = 3, 20, 30
 WORDS = ("red", "green", "blue", "grey", "wide", "tall", "old", "new")

@@ -13,9 +13,9 @@ from rhinoise.nets.contrastive import ImageTower
 from rhinoise.nets.text import TextEncoder
 from rhinoise.training.batches import CaptionedBatches
 from rhinoise.training.tasks import ContrastiveTask
-from rhinoise.workflows.build import seeded
-from rhinoise.workflows.stages import Stage
-from rhinoise.workflows.training import CHUNK, Training
+from rhinoise.workflows.stages.build import seeded
+from rhinoise.workflows.stages.stage import Stage
+from rhinoise.workflows.stages.training import CHUNK, Training
 
 
 def text_stage(training: Training, text_encoder: TextEncoder) -> Stage:

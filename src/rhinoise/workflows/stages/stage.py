@@ -23,7 +23,7 @@ from rhinoise.training.fit import Fit, FitConfig, seconds_per_step
 from rhinoise.training.memory import LAST, even, fitting
 from rhinoise.training.recovery import Diverged, Exhausted
 from rhinoise.workflows.events import Event, Progress, Said
-from rhinoise.workflows.plan import steps_for
+from rhinoise.workflows.stages.plan import steps_for
 
 DONE = "done.safetensors"
 HELD_OUT = "held out"

@@ -9,14 +9,14 @@ import numpy as np
 from jaxtyping import Float
 
 from rhinoise.nets.text import TextEncoder
-from rhinoise.workflows.autoencoder_stage import keep_latents, train_autoencoder
-from rhinoise.workflows.denoiser_stage import Way, denoiser_stage, seconds_left
-from rhinoise.workflows.distil import distilled
 from rhinoise.workflows.events import Event
-from rhinoise.workflows.plan import check_latents
-from rhinoise.workflows.stages import pictures_at_a_time, run_stage
-from rhinoise.workflows.text_stage import text_stage
-from rhinoise.workflows.training import Training
+from rhinoise.workflows.stages.autoencoder import keep_latents, train_autoencoder
+from rhinoise.workflows.stages.denoiser import Way, denoiser_stage, seconds_left
+from rhinoise.workflows.stages.few_steps import distilled
+from rhinoise.workflows.stages.plan import check_latents
+from rhinoise.workflows.stages.stage import pictures_at_a_time, run_stage
+from rhinoise.workflows.stages.text import text_stage
+from rhinoise.workflows.stages.training import Training
 
 
 def from_scratch(training: Training) -> Iterator[Event]:

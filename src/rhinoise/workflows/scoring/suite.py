@@ -31,8 +31,8 @@ from rhinoise.storage.provenance import parameters_text, write_png
 from rhinoise.workflows.defaults import DEFAULT_SAMPLES
 from rhinoise.workflows.events import Event, Progress, Said, Wrote
 from rhinoise.workflows.pictures import prepared_pictures
-from rhinoise.workflows.scores import Drawing, SuiteScores
-from rhinoise.workflows.trained import EvaluateRequest, drawn, open_trained
+from rhinoise.workflows.scoring.scores import Drawing, SuiteScores
+from rhinoise.workflows.scoring.trained import EvaluateRequest, drawn, open_trained
 
 SET = "emoji_composed"
 """What the suite's seen half was trained on by, and the judge is taught by."""

@@ -13,11 +13,11 @@ from rhinoise.recipes import Recipe
 from rhinoise.storage.bundled import model_folder
 from rhinoise.storage.index import INDEX, OURS, read_facts, read_index
 from rhinoise.storage.run_folder import STEPS, RunFolder, model_in
-from rhinoise.workflows.adapt import ADAPTED, LOW_RANK, WAYS
-from rhinoise.workflows.distil import DISTILLED
 from rhinoise.workflows.paths import find_model
-from rhinoise.workflows.scores import kept_scores
-from rhinoise.workflows.stages import HELD_OUT
+from rhinoise.workflows.scoring.scores import kept_scores
+from rhinoise.workflows.stages.adapt import ADAPTED, LOW_RANK, WAYS
+from rhinoise.workflows.stages.few_steps import DISTILLED
+from rhinoise.workflows.stages.stage import HELD_OUT
 
 SHEET = re.compile(r"(?P<way>low-rank-)?(?P<step>\d{7,})\.png")
 """The names of what was drawn at the looks of a training."""

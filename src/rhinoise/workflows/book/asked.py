@@ -36,18 +36,18 @@ from rhinoise.explain.plots.film import film_columns, film_frames
 from rhinoise.nets.attention import refuse_blind
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.pipeline.request import GenerateRequest
-from rhinoise.workflows.atlas_pictures import known_latents
-from rhinoise.workflows.atlas_sample import choose
-from rhinoise.workflows.atlas_spaces import LATENTS, compare_spaces, laid_out, main_spaces
+from rhinoise.workflows.atlases.pictures import known_latents
+from rhinoise.workflows.atlases.sample import choose
+from rhinoise.workflows.atlases.spaces import LATENTS, compare_spaces, laid_out, main_spaces
 from rhinoise.workflows.attention import watched_drawing
-from rhinoise.workflows.drawing import finished, followed, resolved
+from rhinoise.workflows.drawing.film import Filming
+from rhinoise.workflows.drawing.requests import finished, followed, resolved
 from rhinoise.workflows.events import Event, Progress, Said
-from rhinoise.workflows.film import Filming
 from rhinoise.workflows.forward import faded
 from rhinoise.workflows.inspect import look_at, token_lengths
 from rhinoise.workflows.pictures import Pictures, spread
-from rhinoise.workflows.replicas import checker_of, worth
-from rhinoise.workflows.trained import drawn
+from rhinoise.workflows.scoring.replicas import checker_of, worth
+from rhinoise.workflows.scoring.trained import drawn
 
 SHOWN = 8
 """Pictures in a row of the book."""

@@ -19,11 +19,11 @@ from rhinoise.nets.fingerprint import fingerprint
 from rhinoise.nets.patch_autoencoder import MAX_PATCHES, PatchAutoencoder
 from rhinoise.training.batches import ImageBatches, to_images
 from rhinoise.training.tasks import AutoencoderTask
-from rhinoise.workflows.build import seeded
 from rhinoise.workflows.events import Event, Said
 from rhinoise.workflows.pictures import spread
-from rhinoise.workflows.stages import Stage, run_stage
-from rhinoise.workflows.training import CHUNK, LATENTS_KEY, SHOWN, Training
+from rhinoise.workflows.stages.build import seeded
+from rhinoise.workflows.stages.stage import Stage, run_stage
+from rhinoise.workflows.stages.training import CHUNK, LATENTS_KEY, SHOWN, Training
 
 
 def train_autoencoder(training: Training) -> Iterator[Event]:

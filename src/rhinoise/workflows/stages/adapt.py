@@ -22,20 +22,20 @@ from rhinoise.recipes import Recipe
 from rhinoise.storage.run_folder import STEPS
 from rhinoise.training.fit import FitConfig
 from rhinoise.training.low_rank import merged, with_low_rank
-from rhinoise.workflows.autoencoder_stage import keep_latents
-from rhinoise.workflows.build import seeded
-from rhinoise.workflows.denoiser_stage import (
+from rhinoise.workflows.events import Event, Said, Wrote
+from rhinoise.workflows.scoring.trained import drawn, fair_space, quick_space
+from rhinoise.workflows.stages.autoencoder import keep_latents
+from rhinoise.workflows.stages.build import seeded
+from rhinoise.workflows.stages.denoiser import (
     Way,
     denoiser_stage,
     held_out_losses,
     model_so_far,
     seconds_left,
 )
-from rhinoise.workflows.distil import distilled
-from rhinoise.workflows.events import Event, Said, Wrote
-from rhinoise.workflows.stages import run_stage
-from rhinoise.workflows.trained import drawn, fair_space, quick_space
-from rhinoise.workflows.training import Training
+from rhinoise.workflows.stages.few_steps import distilled
+from rhinoise.workflows.stages.stage import run_stage
+from rhinoise.workflows.stages.training import Training
 
 BEFORE, FULL, LOW_RANK = "before", "full", "low-rank"
 GLANCES = 2
