@@ -7,9 +7,9 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def page_file(cli: Callable, trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def page_file(cli: Callable, trained: Path, shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("atlas")
-    words = ("--word", "red", "--word", "circle", "--features", 12)
+    words = ("--word", "red", "--word", "circle", "--features", 12, "--landed", shapes / "red-ring.png")
     result = cli("atlas", trained, "--out", folder / "atlas.html", *words)
     assert result.exit_code == 0, result.stderr
     return folder / "atlas.html"
@@ -49,6 +49,12 @@ def test_the_page_can_be_used(visiting: Callable, page_file: Path, width: int, s
         assert page.locator("#card .near button").count() == 8
         page.locator("#card .near button").nth(3).click()
         assert page.inner_text("#card h2") != hovered
+
+        landed = page.locator("#landed .landed")
+        assert landed.count() == 1
+        assert "◆ 1 red-ring" in landed.inner_text()
+        landed.locator(".near button").first.click()
+        assert page.inner_text("#card h2") == "a red ring"
 
         page.evaluate("choose(walks.ends[0]); choose(walks.ends[1])")
         assert page.locator("#way .thumb").count() == page.evaluate("walks.steps")

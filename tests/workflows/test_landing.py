@@ -13,8 +13,9 @@ import torch
 from rhinoise.core.errors import ConfigError, PictureError
 from rhinoise.explain.measure.atlas import axes_of, inner_products, pca
 from rhinoise.workflows.atlas import AtlasRequest, atlas
+from rhinoise.workflows.atlases.ground import Ground, beside
 from rhinoise.workflows.events import Event
-from rhinoise.workflows.landing import Ground, LandingRequest, beside, landing
+from rhinoise.workflows.landing import LandingRequest, landing
 
 
 def drained(work: Generator[Event, None, Any]) -> Any:

@@ -26,6 +26,7 @@ from rhinoise.explain.plots.atlas import clouds_figure, purity_figure
 from rhinoise.explain.plots.style import Figure, save_figure
 from rhinoise.nets.fingerprint import fingerprint
 from rhinoise.storage.run_folder import RunFolder
+from rhinoise.workflows.atlases.ground import NO_AXES, Ground, Landed, landed
 from rhinoise.workflows.atlases.pictures import (
     half_way,
     known_latents,
@@ -47,7 +48,6 @@ from rhinoise.workflows.atlases.spaces import (
 from rhinoise.workflows.defaults import DEFAULT_COMPARED, DEFAULT_POINTS
 from rhinoise.workflows.devices import device_errors_told
 from rhinoise.workflows.events import Event, Said, Wrote
-from rhinoise.workflows.landing import NO_AXES, Ground, Landed, landed
 from rhinoise.workflows.paths import find_model, output_page, read_picture
 from rhinoise.workflows.pictures import Pictures, read_pictures
 from rhinoise.workflows.scoring.trained import EvaluateRequest, Trained, open_trained

@@ -54,13 +54,18 @@ class Studio:
         assert job["state"] == "done", job["error"]
         return job
 
+    def drawn(self, press: Callable[[], None]) -> dict[str, Any]:
+        """The drawing that comes of pressing something, once the page shows its picture."""
+        job = self.done(press)
+        self.page.locator(f"#stage .picked img[src*='{job['id']}']").wait_for()
+        self.page.locator("#draw:not([disabled])").wait_for()
+        return job
+
     def draw(self, prompt: str) -> dict[str, Any]:
-        """Draw from the tab Create; the job that did, once the page shows what came of it."""
+        """Draw from the tab Create; the job that did."""
         self.tab("Create")
         self.page.locator("#prompt textarea").fill(prompt)
-        job = self.done(self.page.locator("#draw").click)
-        self.page.locator(f"#stage .picked img[src*='{job['id']}']").wait_for()
-        return job
+        return self.drawn(self.page.locator("#draw").click)
 
     def file(self, job: dict[str, Any], name: str, **parameters: Any) -> bytes:
         """A file that a job made."""

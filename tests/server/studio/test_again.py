@@ -40,11 +40,19 @@ def fine(studio: Any) -> dict[str, Any]:
     return job
 
 
-def picture_of(job: dict[str, Any], place: int = -1) -> str:
-    """The name of a picture of it."""
-    return sorted(
-        name for name in job["files"] if name.endswith(f"-{job['request']['seed']}-{place % 2:02d}.png")
-    )[0]
+def picture_of(job: dict[str, Any], place: int | None = None) -> str:
+    """The name of a picture of it; the last one."""
+    place = job["request"]["count"] - 1 if place is None else place
+    return next(name for name in job["files"] if name.endswith(f"-{job['request']['seed']}-{place:02d}.png"))
+
+
+def half() -> bytes:
+    """A mask that is white on its right half, of the size that the page makes them."""
+    image = Image.new("L", (512, 512))
+    image.paste(255, (256, 0, 512, 512))
+    buffer = BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def pick(studio: Any, job: dict[str, Any], name: str) -> None:
@@ -87,14 +95,14 @@ def test_its_request_is_filled_in(studio: Any, fine: dict[str, Any]) -> None:
     pick(studio, fine, name)
     press(studio, "Its request")()
     studio.page.wait_for_function("document.querySelector('#prompt textarea').value === 'an orange ring'")
-    again = studio.done(studio.page.locator("#draw").click)
+    again = studio.drawn(studio.page.locator("#draw").click)
     assert is_same(studio, fine, name, again)
 
 
 def test_more_like_this_is_the_same_with_other_seeds(studio: Any, fine: dict[str, Any]) -> None:
     studio.visit()
     pick(studio, fine, picture_of(fine))
-    job = studio.done(press(studio, "More like this"))
+    job = studio.drawn(press(studio, "More like this"))
     request = job["request"]
     assert request["seed"] != 77
     assert request["count"] == 4
@@ -107,7 +115,7 @@ def test_a_variation_starts_from_the_picture(studio: Any, fine: dict[str, Any]) 
     studio.visit()
     name = picture_of(fine)
     pick(studio, fine, name)
-    request = studio.done(press(studio, "Vary"))["request"]
+    request = studio.drawn(press(studio, "Vary"))["request"]
     assert (request["image"], request["mask"], request["strength"]) == ("image", None, 0.5)
     assert request["prompt"] == "an orange ring"
     assert f"{fine['id']}/files/{name}" in studio.page.locator("#start .easel img").get_attribute("src")
@@ -121,9 +129,36 @@ def test_a_picture_is_painted_on(studio: Any, fine: dict[str, Any]) -> None:
     studio.page.locator(f"#start .easel img[src*='{fine['id']}/files/{name}']").wait_for()
     studio.page.get_by_role("button", name="Paint all").click()
     studio.page.get_by_text("What is painted will be drawn anew.").wait_for()
-    request = studio.draw("a blue bar")["request"]
+    job = studio.draw("a blue bar")
+    request = job["request"]
     assert (request["image"], request["mask"], request["strength"]) == ("image", "mask", 1.0)
     assert request["paste"]
+
+
+def test_the_request_of_a_painted_picture_brings_what_it_started_from(studio: Any, png: bytes) -> None:
+    """Half of a picture was drawn anew; it is again, from the picture and the paint that its job kept."""
+    sent = [studio.api.post("uploads", files={"file": data}).json()["name"] for data in (png, half())]
+    asked = {"prompt": "a green bar", "seed": 9, "steps": 3, "strength": 0.75, "paste": True}
+    id = studio.api.submit(kind="generate", image=sent[0], mask=sent[1], **asked)
+    job = studio.api.ended(id)
+    assert job["state"] == "done", job["error"]
+    studio.visit()
+    pick(studio, job, picture_of(job))
+    press(studio, "Its request")()
+    studio.page.get_by_text("What is painted will be drawn anew.").wait_for()
+    again = studio.drawn(studio.page.locator("#draw").click)
+    assert again["request"]["mask"] == "mask"
+    assert is_same(studio, job, picture_of(job), again)
+    # And the request of one that started from nothing takes that away.
+    plain = studio.api.ended(studio.api.submit(kind="generate", prompt="a plain one", seed=10, steps=3))
+    studio.visit()
+    pick(studio, job, picture_of(job))
+    press(studio, "Its request")()
+    studio.page.get_by_text("What is painted will be drawn anew.").wait_for()
+    pick(studio, plain, picture_of(plain))
+    press(studio, "Its request")()
+    studio.page.wait_for_function("document.querySelector('#prompt textarea').value === 'a plain one'")
+    assert studio.drawn(studio.page.locator("#draw").click)["request"]["image"] is None
 
 
 def test_a_walk_goes_from_the_one_picked_before_to_the_last(studio: Any, fine: dict[str, Any]) -> None:

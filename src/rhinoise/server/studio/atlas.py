@@ -87,7 +87,8 @@ def build(jobs: Jobs, created: Create, tabs: gr.Tabs) -> None:
         points = gr.Slider(100, 5000, value=1000, step=100, label="Points", info=info)
         with gr.Column(min_width=160):
             make = gr.Button("Make the atlas", variant="primary", elem_id="make-atlas")
-            land = gr.Button("Show where the last drawing landed", interactive=False, elem_id="land")
+            words = "Show where the last drawing landed"
+            land = gr.Button(words, size="sm", interactive=False, elem_id="land")
     landed = html.box(TELL, elem_id="landed")
     shown = html.box(LISTEN, value=NOTHING, elem_id="atlas")
     chosen = html.box(value=NO_POINT, elem_id="chosen")

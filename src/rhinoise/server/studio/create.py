@@ -17,7 +17,7 @@ from rhinoise.server.studio import asking, pictures, stage
 from rhinoise.server.studio.asking import Asking
 from rhinoise.server.studio.fields import Values, any_seed, asked, restored, restored_size, wanted_size
 from rhinoise.server.studio.following import SOURCE, done, following
-from rhinoise.server.studio.painter import EMPTY, showing
+from rhinoise.server.studio.painter import EMPTY, given, showing
 from rhinoise.server.studio.stage import Stage
 from rhinoise.server.studio.words import OWN, in_words
 
@@ -162,6 +162,8 @@ def _again(jobs: Jobs, left: Asking, right: Stage, run: dict[str, Any]) -> None:
         if file is None:
             return {fields.prompt: gr.skip()}
         found = pictures.asked_by(Path(file))
+        if found.image is not None:
+            gr.Info(f"It was drawn from {found.image}, which it does not hold: drop that picture too.")
         size = restored_size(jobs, fields, found, size_of(Path(file)))
         return restored(jobs, fields, found) | size
 
@@ -172,19 +174,27 @@ def _again(jobs: Jobs, left: Asking, right: Stage, run: dict[str, Any]) -> None:
 
         @in_words
         async def fill(keys: list[str]) -> Any:
-            found = pictures.asked_by(jobs.file(keys[-1]))
-            return restored(jobs, fields, found) | change(keys[-1])
+            found = restored(jobs, fields, pictures.asked_by(jobs.file(keys[-1])))
+            start = given(jobs, pictures.named(jobs, keys[-1]).job)
+            return (
+                found
+                | {fields.start: start, left.folded: gr.Accordion(open=start != EMPTY)}
+                | change(keys[-1])
+            )
 
         return {"fn": fill, "inputs": right.picked, "outputs": [*fields.all, left.folded], **OWN}
 
     def alike(key: str) -> dict[Any, Any]:
-        return {fields.seed: any_seed(), fields.count: MORE, fields.start: EMPTY}
+        return {fields.seed: any_seed(), fields.count: MORE}
 
     def varied(key: str) -> dict[Any, Any]:
         """It stays what pictures start from, so that is to be seen."""
         start = showing(pictures.named(jobs, key).address)
-        shown = {left.folded: gr.Accordion(open=True)}
-        return alike(key) | {fields.strength: VARIED, fields.start: start} | shown
+        return alike(key) | {
+            fields.strength: VARIED,
+            fields.start: start,
+            left.folded: gr.Accordion(open=True),
+        }
 
     right.reuse.click(**filled(lambda key: {}))
     right.more.click(**filled(alike)).success(**run)

@@ -11,7 +11,7 @@ from rhinoise.core.errors import ConfigError
 from rhinoise.server.asks import SENT, GenerateAsk
 from rhinoise.server.drawing import Size, check_size, own_size, said, size_said
 from rhinoise.server.jobs import Jobs, NotNowError
-from rhinoise.server.studio.painter import read
+from rhinoise.server.studio.painter import EMPTY, read
 from rhinoise.server.studio.pictures import Asked
 
 SEEDS = 2**31
@@ -92,8 +92,6 @@ def restored(jobs: Jobs, fields: Fields, found: Asked) -> dict[Any, Any]:
     model, few_steps = _drawn_by(jobs, found.model_hash)
     if model is None:
         gr.Info("The model that drew it is not here: the one that is chosen will draw another picture.")
-    if found.image is not None:
-        gr.Info(f"It was drawn from {found.image}, which it does not hold: drop that picture too.")
     low, high = found.guidance_interval
     return {
         fields.model: model or gr.skip(),
@@ -111,6 +109,7 @@ def restored(jobs: Jobs, fields: Fields, found: Asked) -> dict[Any, Any]:
         fields.low: low,
         fields.high: high,
         fields.rescale: found.guidance_rescale,
+        fields.start: EMPTY if found.image is None else gr.skip(),
         fields.strength: gr.skip() if found.image is None else _at(fields.strength, found.strength),
     }
 

@@ -4,6 +4,7 @@ Gradio's own editor wants WebGL, and nothing on the page answers where there is 
 value is JSON: {"picture": what to show, as `src`, "mask": white where it was painted, as a data: URI or ""}.
 """
 
+import base64
 import io
 import json
 from pathlib import Path
@@ -11,7 +12,10 @@ from pathlib import Path
 import gradio as gr
 from PIL import Image
 
-from rhinoise.server.pictures import from_text
+from rhinoise.core.errors import PictureError
+from rhinoise.server.given import mask_of_transparency
+from rhinoise.server.jobs import Job, Jobs
+from rhinoise.server.pictures import format_of, from_text
 from rhinoise.server.settings import Limits
 from rhinoise.server.studio import html
 
@@ -24,9 +28,29 @@ def painter() -> gr.HTML:
     return gr.HTML(EMPTY, html_template=template, js_on_load=script, apply_default_css=False, elem_id="start")
 
 
-def showing(address: str) -> str:
-    """Its value with this picture, of which nothing is painted."""
-    return json.dumps({"picture": address, "mask": ""})
+def showing(source: str, mask: str = "") -> str:
+    """Its value with this picture, painted over where the mask, a data: URI, is white."""
+    return json.dumps({"picture": source, "mask": mask})
+
+
+def given(jobs: Jobs, job: Job) -> str:
+    """Its value with the picture and the mask that a job started from, if any."""
+    if job.request["image"] is None:
+        return EMPTY
+    mask = "" if job.request["mask"] is None else _uri(_white(jobs.given(job, "mask")))
+    return showing(_uri(jobs.given(job, "image")), mask)
+
+
+def _white(mask: bytes) -> bytes:
+    """A mask that is white where to draw: of one with transparency, where that is."""
+    try:
+        return mask_of_transparency(mask, None)
+    except PictureError:  # nowhere transparent
+        return mask
+
+
+def _uri(data: bytes) -> str:
+    return f"data:image/{format_of(data).lower()};base64,{base64.b64encode(data).decode()}"
 
 
 def read(value: str | None, limits: Limits) -> tuple[str | None, dict[str, bytes]]:
