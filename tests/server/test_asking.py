@@ -16,11 +16,11 @@ from starlette.testclient import TestClient
 
 from rhinoise.pipeline.latent_diffusion import LatentDiffusion
 from rhinoise.pipeline.request import SamplingConfig
-from rhinoise.server.facts import facts
-from rhinoise.server.jobs import Jobs, NotNowError
+from rhinoise.server.queue.jobs import Jobs, NotNowError
 from rhinoise.server.studio.asking import build as built
 from rhinoise.server.studio.fields import Fields, restored
 from rhinoise.server.studio.pictures import Asked, asked_by
+from rhinoise.server.worker.facts import facts
 from rhinoise.storage.provenance import png_bytes
 from rhinoise.storage.run_folder import RunFolder
 from rhinoise.workflows.drawing.order import DrawRequest

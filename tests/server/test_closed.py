@@ -17,7 +17,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from rhinoise.core.errors import PictureError
-from rhinoise.server.jobs import NotThereError
+from rhinoise.server.queue.jobs import NotThereError
 from rhinoise.server.settings import Limits
 from rhinoise.server.studio import html, pictures
 from rhinoise.server.studio.following import uploaded

@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 
 from rhinoise.core.backend import every_device
 from rhinoise.core.errors import DeviceError
-from rhinoise.server import link
-from rhinoise.server.link import WorkerLink
+from rhinoise.server.queue import link
+from rhinoise.server.queue.link import WorkerLink
 from rhinoise.server.worker import Task, check_device
 
 

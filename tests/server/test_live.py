@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from rhinoise.server.live import MOST_ALIKE, Live
+from rhinoise.server.queue.live import MOST_ALIKE, Live
 
 
 async def heard(live: Live, after: int = 0) -> list[int]:

@@ -6,7 +6,7 @@ from starlette.testclient import TestClient
 
 from rhinoise.server.asks import GenerateAsk
 from rhinoise.server.drawing import pictures
-from rhinoise.server.jobs import Jobs
+from rhinoise.server.queue.jobs import Jobs
 from rhinoise.server.studio import pictures as studio
 
 

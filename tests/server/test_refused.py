@@ -13,7 +13,7 @@ from rhinoise.server.drawing import check_size
 from rhinoise.server.folders import clean_name
 from rhinoise.server.given import FILLS
 from rhinoise.server.settings import Limits
-from rhinoise.server.worker import Task
+from rhinoise.server.worker.task import Task
 
 HALF = b'"\\ud800"'
 

@@ -15,11 +15,12 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from rhinoise.server import dispatch, keeping
+from rhinoise.server import keeping
 from rhinoise.server.asks import shape
-from rhinoise.server.facts import facts
 from rhinoise.server.ignored import HEADER
+from rhinoise.server.queue import dispatch
 from rhinoise.server.settings import FORM_LIMITS
+from rhinoise.server.worker.facts import facts
 
 ASK = {"kind": "generate", "prompt": "a red circle"}
 

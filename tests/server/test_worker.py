@@ -10,8 +10,9 @@ import pytest
 
 from rhinoise.core.errors import ConfigError
 from rhinoise.server.asks import ForecastAsk, GenerateAsk, TrainAsk
-from rhinoise.server.work import WORK
-from rhinoise.server.worker import Task, Worker
+from rhinoise.server.worker.task import Task
+from rhinoise.server.worker.work import WORK
+from rhinoise.server.worker.worker import Worker
 
 Told = list[tuple[str, str]]
 

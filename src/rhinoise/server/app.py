@@ -11,8 +11,8 @@ from starlette.formparsers import MultiPartParser
 from rhinoise import __version__
 from rhinoise.server import a1111, docs, metrics, native, openai
 from rhinoise.server.guard import Guard
-from rhinoise.server.jobs import Jobs
 from rhinoise.server.logs import log_jobs
+from rhinoise.server.queue.jobs import Jobs
 from rhinoise.server.refusals import add_refusals
 from rhinoise.server.settings import FORM_LIMITS, SPOOLED_BYTES, ServeConfig
 from rhinoise.server.studio.page import mount

@@ -6,8 +6,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from rhinoise.server.jobs import Jobs
-from rhinoise.server.store import Job
+from rhinoise.server.queue.jobs import Jobs
+from rhinoise.server.queue.store import Job
 
 log = logging.getLogger(__name__)
 

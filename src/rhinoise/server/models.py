@@ -9,8 +9,8 @@ from typing import IO, Any, cast
 from rhinoise.core.errors import UnknownNameError
 from rhinoise.server import keeping
 from rhinoise.server.errors import NotNowError, NotThereError
-from rhinoise.server.jobs import Jobs
-from rhinoise.server.store import OPEN
+from rhinoise.server.queue.jobs import Jobs
+from rhinoise.server.queue.store import OPEN
 from rhinoise.storage.bundled import model_folder
 from rhinoise.storage.run_folder import FEW_STEPS, RunFolder
 

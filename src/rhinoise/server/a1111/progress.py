@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rhinoise.server.jobs import Jobs, Told
-from rhinoise.server.store import Job
+from rhinoise.server.queue.jobs import Jobs, Told
+from rhinoise.server.queue.store import Job
 
 NOTHING: Mapping[str, Any] = {
     "skipped": False,

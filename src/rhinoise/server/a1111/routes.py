@@ -34,8 +34,8 @@ from rhinoise.server.drawing import Form, Size, check_size, encoded, pictures, s
 from rhinoise.server.errors import NotDrawnError
 from rhinoise.server.given import filled, mask_of_brightness
 from rhinoise.server.ignored import Harmless, ignored_header, passed_over
-from rhinoise.server.jobs import Jobs
 from rhinoise.server.pictures import from_text
+from rhinoise.server.queue.jobs import Jobs
 from rhinoise.server.refusals import NOT_THERE
 from rhinoise.server.settings import Limits
 

@@ -19,10 +19,10 @@ from rhinoise.server.drawing import Form, Size, check_size, encoded, ended, own_
 from rhinoise.server.errors import NotDrawnError
 from rhinoise.server.given import filled, mask_of_transparency, same_size
 from rhinoise.server.ignored import ignored_header, passed_over
-from rhinoise.server.jobs import Jobs
 from rhinoise.server.openai.asks import IGNORED, GenerationAsk, ImagesAsk
 from rhinoise.server.openai.stream import EDIT, GENERATION, lines
 from rhinoise.server.pictures import checked
+from rhinoise.server.queue.jobs import Jobs
 from rhinoise.server.settings import FORM_LIMITS, Limits
 
 SOURCE = "openai"

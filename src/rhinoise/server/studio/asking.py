@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from rhinoise.server.jobs import Jobs
+from rhinoise.server.queue.jobs import Jobs
 from rhinoise.server.settings import Limits
 from rhinoise.server.studio.fields import Fields, any_seed, has_few_steps, records
 from rhinoise.server.studio.painter import painter

@@ -12,7 +12,7 @@ import gradio as gr
 from rhinoise.server.asks import GenerateAsk, WalkAsk
 from rhinoise.server.drawing import Size, size_of
 from rhinoise.server.errors import NotThereError
-from rhinoise.server.jobs import Jobs
+from rhinoise.server.queue.jobs import Jobs
 from rhinoise.server.studio import asking, pictures, stage
 from rhinoise.server.studio.asking import Asking
 from rhinoise.server.studio.fields import Values, any_seed, asked, restored, restored_size, wanted_size

@@ -10,7 +10,7 @@ import gradio as gr
 from rhinoise.core.errors import ConfigError
 from rhinoise.server.asks import SENT, GenerateAsk
 from rhinoise.server.drawing import Size, check_size, own_size, said, size_said
-from rhinoise.server.jobs import Jobs, NotNowError
+from rhinoise.server.queue.jobs import Jobs, NotNowError
 from rhinoise.server.studio.painter import EMPTY, read
 from rhinoise.server.studio.pictures import Asked
 

@@ -11,9 +11,9 @@ import gradio as gr
 from rhinoise.core.errors import PictureError
 from rhinoise.server.asks import AnyAsk
 from rhinoise.server.errors import NotThereError
-from rhinoise.server.jobs import Job, Jobs
 from rhinoise.server.pictures import checked
-from rhinoise.server.store import OPEN
+from rhinoise.server.queue.jobs import Job, Jobs
+from rhinoise.server.queue.store import OPEN
 from rhinoise.server.studio import html
 from rhinoise.server.studio.words import check_done
 

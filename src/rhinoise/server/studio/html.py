@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 
 import gradio as gr
 
-from rhinoise.server.jobs import Job
+from rhinoise.server.queue.jobs import Job
 
 PICK = """
 element.addEventListener('click', event => {

@@ -8,7 +8,7 @@ import gradio as gr
 
 from rhinoise.core.errors import ModelFolderError
 from rhinoise.server import models
-from rhinoise.server.jobs import Jobs
+from rhinoise.server.queue.jobs import Jobs
 from rhinoise.server.studio import html
 from rhinoise.server.studio.create import Create
 from rhinoise.server.studio.words import OWN, in_words

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 from fastapi import FastAPI
 
-from rhinoise.server.jobs import Jobs
+from rhinoise.server.queue.jobs import Jobs
 from rhinoise.server.studio import atlas, create, html, models, train, watch
 from rhinoise.server.studio.closed import closed
 from rhinoise.server.studio.style import SHEET, THEME

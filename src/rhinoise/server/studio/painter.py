@@ -14,8 +14,8 @@ from PIL import Image
 
 from rhinoise.core.errors import PictureError
 from rhinoise.server.given import mask_of_transparency
-from rhinoise.server.jobs import Job, Jobs
 from rhinoise.server.pictures import format_of, from_text
+from rhinoise.server.queue.jobs import Job, Jobs
 from rhinoise.server.settings import Limits
 from rhinoise.server.studio import html
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rhinoise.core.errors import PictureError
 from rhinoise.server import drawing
 from rhinoise.server.asks import Name, Seed, Share, Steps, Text
-from rhinoise.server.jobs import Job, Jobs
+from rhinoise.server.queue.jobs import Job, Jobs
 from rhinoise.server.studio import html
 from rhinoise.storage.provenance import read_provenance
 

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from rhinoise.server.drawing import Size
-from rhinoise.server.jobs import Jobs
+from rhinoise.server.queue.jobs import Jobs
 from rhinoise.server.studio import html, pictures
 
 NOTHING = html.empty("What you draw appears here, step by step. Describe a picture and press Draw.")

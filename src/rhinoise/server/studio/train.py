@@ -10,7 +10,7 @@ import gradio as gr
 
 from rhinoise.server import folders
 from rhinoise.server.asks import ForecastAsk, InspectAsk, TrainAsk
-from rhinoise.server.jobs import Job, Jobs
+from rhinoise.server.queue.jobs import Job, Jobs
 from rhinoise.server.registry import DATASETS
 from rhinoise.server.studio import html, trainings
 from rhinoise.server.studio.create import Create

@@ -11,8 +11,8 @@ from PIL import Image, ImageSequence
 
 from rhinoise.server.asks import SENT, AttentionAsk, ForwardAsk, GenerateAsk, ReconstructAsk
 from rhinoise.server.errors import NotThereError
-from rhinoise.server.jobs import Job, Jobs
 from rhinoise.server.pictures import data_uri
+from rhinoise.server.queue.jobs import Job, Jobs
 from rhinoise.server.studio import html, pictures
 from rhinoise.server.studio.following import uploaded, worked
 from rhinoise.server.studio.words import OWN, in_words

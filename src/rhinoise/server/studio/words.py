@@ -9,7 +9,7 @@ import gradio as gr
 from pydantic import ValidationError
 
 from rhinoise.core.errors import RhinoiseError
-from rhinoise.server.jobs import Job
+from rhinoise.server.queue.jobs import Job
 
 EXPECTED = (RhinoiseError, ValidationError)
 OWN: Mapping[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}

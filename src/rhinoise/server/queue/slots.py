@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from math import ceil
 
 from rhinoise.server.asks import KINDS, shape
-from rhinoise.server.link import WorkerLink
-from rhinoise.server.store import Job
+from rhinoise.server.queue.link import WorkerLink
+from rhinoise.server.queue.store import Job
 
 BATCH = 16
 """Pictures that are drawn at a time, as `pipeline.latent_diffusion.BATCH`."""

@@ -16,15 +16,16 @@ from typing import Any
 
 from rhinoise.core.errors import ConfigError, RunFolderError
 from rhinoise.core.files import locked
-from rhinoise.server import drafts, keeping
+from rhinoise.server import keeping
 from rhinoise.server.asks import FILE, KINDS, AnyAsk, any_seed
-from rhinoise.server.dispatch import Dispatch
 from rhinoise.server.errors import NotNowError, NotThereError, QueueFullError
-from rhinoise.server.ledger import Ledger
-from rhinoise.server.live import Live, Told
+from rhinoise.server.queue import drafts
+from rhinoise.server.queue.dispatch import Dispatch
+from rhinoise.server.queue.ledger import Ledger
+from rhinoise.server.queue.live import Live, Told
+from rhinoise.server.queue.store import OPEN, Job, Store
 from rhinoise.server.registry import Registry
 from rhinoise.server.settings import ServeConfig
-from rhinoise.server.store import OPEN, Job, Store
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""What does the jobs: a process for each device, which has the models and calls the workflows."""
