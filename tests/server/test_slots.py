@@ -9,7 +9,7 @@ import pytest
 from rhinoise.server.asks import GenerateAsk
 from rhinoise.server.queue.link import WorkerLink, environment
 from rhinoise.server.queue.slots import BATCH, Slot, handed_out
-from rhinoise.server.queue.store import Job, Store
+from rhinoise.server.store import Job, Store
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rhinoise.core.errors import ConfigError
-from rhinoise.server.queue.store import STATES, Store
+from rhinoise.server.store import STATES, Store
 
 
 def test_states_survive(tmp_path: Path) -> None:

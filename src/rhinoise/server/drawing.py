@@ -14,8 +14,8 @@ from starlette.requests import ClientDisconnect, Request
 
 from rhinoise.core.errors import ConfigError
 from rhinoise.server.queue.jobs import Jobs, Told
-from rhinoise.server.queue.store import Job
 from rhinoise.server.settings import Limits
+from rhinoise.server.store import Job
 from rhinoise.storage.provenance import GENERATED, Provenance, png_bytes, read_provenance, source_xmp
 
 T = TypeVar("T")

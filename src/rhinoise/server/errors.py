@@ -1,7 +1,7 @@
 """What a server refuses or leaves undone, beside the tree of `core.errors`."""
 
 from rhinoise.core.errors import RhinoiseError
-from rhinoise.server.queue.store import Job
+from rhinoise.server.store import Job
 
 
 class QueueFullError(RhinoiseError):

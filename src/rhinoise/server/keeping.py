@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rhinoise.server.asks import KINDS
-from rhinoise.server.queue.store import Store
 from rhinoise.server.settings import ServeConfig
+from rhinoise.server.store import Store
 
 GONE = ".deleted."
 """What a name begins with of which nothing is to be left."""

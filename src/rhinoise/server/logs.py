@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rhinoise.server.queue.jobs import Jobs
-from rhinoise.server.queue.store import Job
+from rhinoise.server.store import Job
 
 log = logging.getLogger(__name__)
 

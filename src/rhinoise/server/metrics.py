@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 from rhinoise.server.asks import KINDS
 from rhinoise.server.queue.jobs import Jobs
-from rhinoise.server.queue.store import OPEN, STATES, Job
+from rhinoise.server.store import OPEN, STATES, Job
 
 SECONDS = (0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000, 10_000)
 

@@ -10,7 +10,7 @@ from rhinoise.core.errors import UnknownNameError
 from rhinoise.server import keeping
 from rhinoise.server.errors import NotNowError, NotThereError
 from rhinoise.server.queue.jobs import Jobs
-from rhinoise.server.queue.store import OPEN
+from rhinoise.server.store import OPEN
 from rhinoise.storage.bundled import model_folder
 from rhinoise.storage.run_folder import FEW_STEPS, RunFolder
 

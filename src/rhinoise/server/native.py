@@ -19,8 +19,8 @@ from rhinoise.server.asks import AnyAsk
 from rhinoise.server.drawing import SAID, Form, check_size, encoded, size_said
 from rhinoise.server.pictures import checked
 from rhinoise.server.queue.jobs import Jobs
-from rhinoise.server.queue.store import STATES, Job, State
 from rhinoise.server.refusals import REFUSALS
+from rhinoise.server.store import STATES, Job, State
 from rhinoise.storage.provenance import read_provenance
 
 

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from rhinoise.core.errors import DeviceError, DiskFullError, PictureError, RhinoiseError, UnknownNameError
 from rhinoise.server.errors import NotDrawnError, NotNowError, NotThereError, QueueFullError
-from rhinoise.server.queue.store import Job
+from rhinoise.server.store import Job
 
 BAD, NOT_THERE, CONFLICT, UNPROCESSABLE, TOO_MANY = 400, 404, 409, 422, 429
 GONE = 499

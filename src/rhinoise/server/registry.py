@@ -7,8 +7,8 @@ from typing import Any
 
 from rhinoise.core.errors import ConfigError, ModelFolderError, UnknownNameError
 from rhinoise.server.folders import inside
-from rhinoise.server.queue.store import Job
 from rhinoise.server.settings import ServeConfig
+from rhinoise.server.store import Job
 from rhinoise.storage.bundled import BUNDLED, model_folder
 
 DATASETS = ("emoji", "emoji_composed")

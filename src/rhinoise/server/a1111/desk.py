@@ -9,7 +9,7 @@ from rhinoise.core.errors import UnknownNameError
 from rhinoise.server.a1111.progress import Going
 from rhinoise.server.drawing import drop, ended
 from rhinoise.server.queue.jobs import Jobs
-from rhinoise.server.queue.store import Job
+from rhinoise.server.store import Job
 
 HASH_LENGTH = 10
 

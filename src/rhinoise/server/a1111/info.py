@@ -10,7 +10,7 @@ from rhinoise.core.errors import PictureError
 from rhinoise.server.a1111.asks import TextAsk
 from rhinoise.server.a1111.progress import STAMP
 from rhinoise.server.drawing import Form, size_of
-from rhinoise.server.queue.store import Job
+from rhinoise.server.store import Job
 from rhinoise.storage.provenance import RECORD, parse_parameters, read_provenance
 
 

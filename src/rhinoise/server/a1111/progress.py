@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rhinoise.server.queue.jobs import Jobs, Told
-from rhinoise.server.queue.store import Job
+from rhinoise.server.store import Job
 
 NOTHING: Mapping[str, Any] = {
     "skipped": False,

@@ -12,8 +12,8 @@ from rhinoise.server.drawing import Form, drop, encoded, encoded_preview, pictur
 from rhinoise.server.errors import NotDrawnError
 from rhinoise.server.pictures import from_text
 from rhinoise.server.queue.jobs import Jobs
-from rhinoise.server.queue.store import Job
 from rhinoise.server.refusals import body, refusal_of
+from rhinoise.server.store import Job
 
 NO_TOKENS = {
     "total_tokens": 0,

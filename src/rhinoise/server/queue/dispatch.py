@@ -16,9 +16,9 @@ from rhinoise.server.queue.ledger import Ledger
 from rhinoise.server.queue.link import WorkerLink, alone
 from rhinoise.server.queue.live import Told
 from rhinoise.server.queue.slots import Slot, handed_out
-from rhinoise.server.queue.store import Job, State
 from rhinoise.server.registry import Registry
 from rhinoise.server.settings import ServeConfig
+from rhinoise.server.store import Job, State
 
 log = logging.getLogger(__name__)
 

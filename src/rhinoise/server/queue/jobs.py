@@ -23,9 +23,9 @@ from rhinoise.server.queue import drafts
 from rhinoise.server.queue.dispatch import Dispatch
 from rhinoise.server.queue.ledger import Ledger
 from rhinoise.server.queue.live import Live, Told
-from rhinoise.server.queue.store import OPEN, Job, Store
 from rhinoise.server.registry import Registry
 from rhinoise.server.settings import ServeConfig
+from rhinoise.server.store import OPEN, Job, Store
 
 log = logging.getLogger(__name__)
 

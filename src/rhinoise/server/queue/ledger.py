@@ -7,7 +7,7 @@ from typing import Any
 
 from rhinoise.server.errors import NotThereError
 from rhinoise.server.queue.live import Live, Told
-from rhinoise.server.queue.store import ENDED, OPEN, Job, State, Store
+from rhinoise.server.store import ENDED, OPEN, Job, State, Store
 
 REMEMBERED = 16
 """Ended jobs whose events are still told, with their previews; of older ones the end alone."""

@@ -5,7 +5,7 @@ from math import ceil
 
 from rhinoise.server.asks import KINDS, shape
 from rhinoise.server.queue.link import WorkerLink
-from rhinoise.server.queue.store import Job
+from rhinoise.server.store import Job
 
 BATCH = 16
 """Pictures that are drawn at a time, as `pipeline.latent_diffusion.BATCH`."""

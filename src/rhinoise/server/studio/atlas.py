@@ -11,7 +11,7 @@ from rhinoise.server.asks import SENT, AtlasAsk, LandingAsk, WalkAsk
 from rhinoise.server.errors import NotThereError
 from rhinoise.server.pictures import from_text
 from rhinoise.server.queue.jobs import Jobs
-from rhinoise.server.queue.store import Job
+from rhinoise.server.store import Job
 from rhinoise.server.studio import html, pictures
 from rhinoise.server.studio.asking import OWN
 from rhinoise.server.studio.create import Create

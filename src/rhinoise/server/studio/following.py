@@ -13,7 +13,7 @@ from rhinoise.server.asks import AnyAsk
 from rhinoise.server.errors import NotThereError
 from rhinoise.server.pictures import checked
 from rhinoise.server.queue.jobs import Job, Jobs
-from rhinoise.server.queue.store import OPEN
+from rhinoise.server.store import OPEN
 from rhinoise.server.studio import html
 from rhinoise.server.studio.words import check_done
 

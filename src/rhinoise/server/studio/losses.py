@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
-from rhinoise.server.queue.store import Job
+from rhinoise.server.store import Job
 from rhinoise.server.studio import html
 from rhinoise.storage.run_folder import RunFolder
 

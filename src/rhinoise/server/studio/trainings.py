@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from rhinoise.server.queue.jobs import Jobs
-from rhinoise.server.queue.store import OPEN, Job
+from rhinoise.server.store import OPEN, Job
 from rhinoise.server.studio import html, losses
 from rhinoise.server.studio.following import told
 from rhinoise.server.studio.words import OWN, in_words
