@@ -66,7 +66,7 @@ def test_a_drawing_found_again_shows_its_previews_and_its_picture(studio: Any, t
 
 def test_a_picture_is_shown_and_saved_in_the_size_that_is_chosen(studio: Any) -> None:
     page = studio.page
-    page.locator("#size input").click()
+    page.locator("#shown-size input").click()
     page.get_by_role("option", name="32 × 32").click()
     job = studio.draw("a small one")
     assert "32 × 32, resampled from 16 × 16" in page.locator("#stage .picked").inner_text()
@@ -83,11 +83,11 @@ def test_a_picture_is_shown_and_saved_in_the_size_that_is_chosen(studio: Any) ->
     (name,) = job["files"]
     assert saved.value.suggested_filename == name.replace(".png", "-32x32.png")
     assert data == studio.file(job, name, size="32x32")
-    page.locator("#size input").fill("24x20")
-    page.locator("#size input").press("Enter")
+    page.locator("#shown-size input").fill("24x20")
+    page.locator("#shown-size input").press("Enter")
     page.locator("#stage .picked img[src$='size=24x20']").wait_for()
-    page.locator("#size input").fill("small")
-    page.locator("#size input").press("Enter")
+    page.locator("#shown-size input").fill("small")
+    page.locator("#shown-size input").press("Enter")
     page.get_by_text(
         "a size is a width and a height in pixels, such as 512x512, not 'small'"
     ).first.wait_for()
@@ -96,7 +96,7 @@ def test_a_picture_is_shown_and_saved_in_the_size_that_is_chosen(studio: Any) ->
     page.locator("#restore input[type=file]").set_input_files(
         {"name": name, "mimeType": "image/png", "buffer": data}
     )
-    page.wait_for_function("document.querySelector('#size input').value === '32 × 32'")
+    page.wait_for_function("document.querySelector('#shown-size input').value === '32 × 32'")
 
 
 def test_a_refusal_is_a_sentence(studio: Any) -> None:
