@@ -11,6 +11,9 @@ from PIL import Image
 PATIENCE = 90_000
 """Milliseconds that anything may take, on a slow machine."""
 
+LEAVING = ("AbortError: signal is aborted", "Unexpected error Connection errored out")
+"""What Gradio's client says of its own connection when a page is left in the middle of something."""
+
 
 class Studio:
     """The page in a browser, and the server's own API beside it."""
@@ -112,7 +115,7 @@ def open_page(browser: Any, api: Any, trouble: list[str]) -> Callable[..., Studi
                 trouble.append(f"asked {request.url}")
 
         def said(message: Any) -> None:
-            if message.type == "error":
+            if message.type == "error" and not message.text.startswith(LEAVING):
                 trouble.append(message.text)
 
         page.on("request", asked)

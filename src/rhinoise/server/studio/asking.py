@@ -71,7 +71,7 @@ def build(jobs: Jobs, model: gr.Dropdown) -> Asking:
             1, min(16, jobs.config.limits.count), value=1, step=1, label="Pictures", min_width=150
         )
         size = gr.Dropdown(
-            [OWN_SIZE], value="", label="Size", allow_custom_value=True, min_width=150, elem_id="size"
+            [OWN_SIZE], value="", label="Size", allow_custom_value=True, min_width=150, elem_id="shown-size"
         )
     with gr.Row(elem_id="seeds"):
         seed = gr.Textbox(label="Seed", placeholder="any", max_length=19, min_width=140, elem_id="seed")
