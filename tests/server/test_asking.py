@@ -54,7 +54,7 @@ def test_what_was_distilled_of_a_model_is_chosen_again(jobs: Jobs, trained: Path
     with torch.no_grad():
         next(model.denoiser.network.parameters()).add_(0.1)
     replace(model, sampling=replace(model.sampling, steps=3)).save(run.few_steps)
-    jobs.facts = facts({"mine": str(run.root)})
+    jobs.dispatch._facts = facts({"mine": str(run.root)})
     for few_steps in (False, True):
         out = tmp_path / f"{few_steps}.png"
         list(generate(DrawRequest(prompts=("a ring",), model=run.root, out=out, few_steps=few_steps)))
@@ -67,7 +67,7 @@ def test_what_was_distilled_of_a_model_is_chosen_again(jobs: Jobs, trained: Path
 
 def test_sliders_reach_what_was_asked_for(jobs: Jobs) -> None:
     """Gradio refuses a value beyond the ends, which another interface may have asked for."""
-    jobs.facts = {"models": {}}
+    jobs.dispatch._facts = {"models": {}}
     becomes = filled(
         jobs, Asked(prompt="a ring", first=40, steps=230, guidance=33.3, image="x.png", strength=0.01)
     )

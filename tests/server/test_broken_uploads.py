@@ -23,7 +23,8 @@ ROUNDS, EACH = 10, 100
 TOGETHER = 4
 """Requests at a time."""
 MOST_GROWTH = 20 * 2**20
-"""Bytes of memory from the least after one of the first three hundreds to that of the last three. What is
+"""Bytes of memory from the least after one of the second to fourth hundred (with the first one the readers
+of all formats come) to that of the last three. What is
 sent is 64,000 bytes on average, so were only that kept, it would be 45 MB or more; measured are 9 MB, which
 the allocator keeps for itself (and 71 MB where `pictures.checked` kept what it looked at)."""
 
@@ -164,7 +165,7 @@ def test_a_thousand_broken_pictures_are_refused_and_nothing_of_them_is_kept(
             held.append(memory())
         assert {status for _, status in told} <= {200, 201, 400, 413, 422}, told
         assert all(any(path == one for path, _ in told) for one, _ in TAKES)
-        assert min(held[-3:]) - min(held[:3]) < MOST_GROWTH, [size >> 20 for size in held]
+        assert min(held[-3:]) - min(held[1:4]) < MOST_GROWTH, [size >> 20 for size in held]
         # And it is well: a good picture is drawn from.
         assert client.post("/v1/images/edits", **form(prompt="x")(WHOLE[0])).status_code == 200
 

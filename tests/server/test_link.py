@@ -13,7 +13,8 @@ from rhinoise.core.backend import every_device
 from rhinoise.core.errors import DeviceError
 from rhinoise.server.queue import link
 from rhinoise.server.queue.link import WorkerLink
-from rhinoise.server.worker import Task, check_device
+from rhinoise.server.worker.__main__ import check_device
+from rhinoise.server.worker.task import Task
 
 
 @pytest.fixture

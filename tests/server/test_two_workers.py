@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from rhinoise.server.worker import QUIET_SECONDS
+from rhinoise.server.worker.task import QUIET_SECONDS
 
 LONG = {"kind": "generate", "prompt": "a red circle", "seed": 3, "steps": 250, "count": 64}
 SHORT = {"kind": "generate", "prompt": "a red circle", "seed": 3, "steps": 2}
