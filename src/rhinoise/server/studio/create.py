@@ -92,10 +92,8 @@ def _drawing(jobs: Jobs, page: gr.Blocks, left: Asking, right: Stage) -> dict[st
     @in_words
     async def found_again(id: str) -> AsyncIterator[Any]:
         try:
-            has_ended = jobs.get(id).has_ended
+            jobs.get(id)
         except NotThereError:
-            has_ended = True
-        if has_ended:  # the gallery has it, and another picture may be looked at already
             yield {right.current: ""}
             return
         async for changes in followed(id, None):
