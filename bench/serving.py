@@ -44,14 +44,14 @@ def main(arguments: Sequence[str]) -> None:
     asked = parser.parse_args(arguments)
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
-        found |= start_up(asked.model, Path(folder) / "start", rounds=1 if asked.quick else 5)
+        found |= start_up(asked.model, Path(folder) / "start", rounds=1 if asked.quick else 3)
         with served(asked.model, Path(folder) / "data") as address:
             wait_for(f"{address}/ready")
             with clients(address, 1) as (client,):
                 draw(client, seed=0)  # the model is loaded
-            found |= first_preview(address, rounds=2 if asked.quick else 10)
-            found |= overhead(address, asked.model, Path(folder), rounds=3 if asked.quick else 15)
-            found |= throughput(address, pictures=4 if asked.quick else 16)
+            found |= first_preview(address, rounds=2 if asked.quick else 5)
+            found |= overhead(address, asked.model, Path(folder), rounds=3 if asked.quick else 9)
+            found |= throughput(address, pictures=2 if asked.quick else 4)
             seconds = 5.0 if asked.quick else asked.seconds
             for who, midway in CROWDS.items():
                 told = crowd(address, seconds, midway=midway)
