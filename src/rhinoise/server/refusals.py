@@ -120,11 +120,22 @@ class RefusalTold(BaseModel):
     error: str = Field(description="One sentence.")
 
 
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": RefusalTold}
-    for status in (BAD, 401, 403, NOT_THERE, CONFLICT, 413, UNPROCESSABLE, TOO_MANY, FULL)
-}
+class ForeignRefusalTold(BaseModel):
+    """The same, as AUTOMATIC1111's API says it."""
+
+    error: str
+    detail: str = Field(description="One sentence.")
+    body: str
+    errors: str = Field(description="The sentence again.")
+
+
+_STATUSES = (BAD, 401, 403, NOT_THERE, CONFLICT, 413, UNPROCESSABLE, TOO_MANY, FULL)
+REFUSALS: dict[int | str, dict[str, Any]] = {status: {"model": RefusalTold} for status in _STATUSES}
 """What any of our own addresses may answer instead, for the OpenAPI document."""
+FOREIGN_REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ForeignRefusalTold} for status in _STATUSES
+}
+"""Likewise of AUTOMATIC1111's addresses."""
 
 
 @dataclass(frozen=True)

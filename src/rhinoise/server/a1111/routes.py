@@ -36,7 +36,7 @@ from rhinoise.server.given import filled, mask_of_brightness
 from rhinoise.server.ignored import Harmless, ignored_header, passed_over
 from rhinoise.server.pictures import from_text
 from rhinoise.server.queue.jobs import Jobs
-from rhinoise.server.refusals import NOT_THERE
+from rhinoise.server.refusals import FOREIGN_REFUSALS, NOT_THERE
 from rhinoise.server.settings import Limits
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class PngAsk(BaseModel):
 
 def router(jobs: Jobs) -> APIRouter:
     """The routes."""
-    routes = APIRouter(prefix="/sdapi/v1", tags=["AUTOMATIC1111"])
+    routes = APIRouter(prefix="/sdapi/v1", tags=["AUTOMATIC1111"], responses=FOREIGN_REFUSALS)
     desk = Desk(jobs)
     routes.include_router(lists(desk))
 
