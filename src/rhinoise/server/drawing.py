@@ -75,8 +75,7 @@ def check_size(size: Size | None, limits: Limits, format: Format = "png") -> Non
 
 def own_size(jobs: Jobs, model: str) -> Size | None:
     """What the model of that name draws; None while that is not known."""
-    known = (jobs.facts or {}).get("models", {}).get(jobs.registry.model(model), {})
-    side = known.get("size")
+    side = jobs.records.get(jobs.registry.model(model), {}).get("size")
     return None if side is None else (side, side)
 
 

@@ -19,7 +19,6 @@ CHUNK = 2**20
 
 def told(jobs: Jobs) -> list[dict[str, Any]]:
     """A record of each model, the default one first; `about` is null until the worker has looked at it."""
-    known = {} if jobs.facts is None else jobs.facts["models"]
     runs = jobs.config.runs.absolute()
     models = jobs.registry.models()
     return [
@@ -27,7 +26,7 @@ def told(jobs: Jobs) -> list[dict[str, Any]]:
             "name": name,
             "default": place == next(iter(models.values())),
             "trained_here": Path(place).parent == runs,
-            "about": known.get(name),
+            "about": jobs.records.get(name),
         }
         for name, place in models.items()
     ]

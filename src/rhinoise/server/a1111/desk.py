@@ -36,8 +36,7 @@ class Desk:
 
     def models(self) -> list[dict[str, Any]]:
         """Their records: no path of this disk is told."""
-        known = (self.jobs.facts or {}).get("models", {})
-        records = []
+        known, records = self.jobs.records, []
         for name in self.jobs.registry.models():
             sha256 = known.get(name, {}).get("hash") or None
             short = sha256[:HASH_LENGTH] if sha256 else None

@@ -102,6 +102,11 @@ class Dispatch:
         return None if self._facts is None else {"device": " and ".join(words), **self._facts}
 
     @property
+    def records(self) -> Mapping[str, Any]:
+        """Name => what is known of a model; empty until a worker has said so."""
+        return {} if self._facts is None else self._facts["models"]
+
+    @property
     def troubles(self) -> list[str]:
         """Why workers are not up, a sentence for each that did not come up."""
         return [

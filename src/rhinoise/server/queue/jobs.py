@@ -98,6 +98,11 @@ class Jobs:
         return self.dispatch.facts
 
     @property
+    def records(self) -> Mapping[str, Any]:
+        """Name => what is known of a model; empty until a worker has said so."""
+        return self.dispatch.records
+
+    @property
     def live(self) -> Mapping[str, Live]:
         """What is told of each job that is not long over."""
         return self.ledger.live

@@ -7,9 +7,10 @@ from typing import Any
 
 import gradio as gr
 
+from rhinoise.server.asks import any_seed
 from rhinoise.server.queue.jobs import Jobs
 from rhinoise.server.settings import Limits
-from rhinoise.server.studio.fields import Fields, any_seed, has_few_steps, records
+from rhinoise.server.studio.fields import Fields, has_few_steps
 from rhinoise.server.studio.painter import painter
 from rhinoise.server.studio.words import OWN
 
@@ -37,7 +38,7 @@ class Asking:
 
     def own_values(self, jobs: Jobs, model: str | None) -> dict[Any, Any]:
         """What `own` becomes for a model: its own way to draw, and its size."""
-        record, fields = records(jobs).get(model or ""), self.fields
+        record, fields = jobs.records.get(model or ""), self.fields
         if jobs.facts is None or record is None:
             return {fields.size: gr.Dropdown(info="what the model draws is known when it is loaded")}
         if "error" in record:
@@ -144,7 +145,7 @@ def _sampling(fields: Fields) -> dict[str, Any]:
 
 async def _sampled(jobs: Jobs, fields: Fields, model: str, few_steps: bool) -> dict[Any, Any]:
     """These fields as the model draws by itself, or what was distilled of it."""
-    record = records(jobs)[model]
+    record = jobs.records[model]
     own = record["few_steps"]["sampling"] if few_steps else record["sampling"]
     return {field: own[name] for name, field in _sampling(fields).items()}
 
@@ -163,4 +164,4 @@ def _choice(names: Mapping[str, str], value: str) -> gr.Dropdown:
 
 
 async def _rolled() -> str:
-    return any_seed()
+    return str(any_seed())

@@ -9,13 +9,13 @@ from typing import Any
 
 import gradio as gr
 
-from rhinoise.server.asks import GenerateAsk, WalkAsk
+from rhinoise.server.asks import GenerateAsk, WalkAsk, any_seed
 from rhinoise.server.drawing import Size, size_of
 from rhinoise.server.errors import NotThereError
 from rhinoise.server.queue.jobs import Jobs
 from rhinoise.server.studio import asking, pictures, stage
 from rhinoise.server.studio.asking import Asking
-from rhinoise.server.studio.fields import Values, any_seed, asked, restored, restored_size, wanted_size
+from rhinoise.server.studio.fields import Values, asked, restored, restored_size, wanted_size
 from rhinoise.server.studio.following import SOURCE, done, following
 from rhinoise.server.studio.painter import EMPTY, given, showing
 from rhinoise.server.studio.stage import Stage
@@ -185,7 +185,7 @@ def _again(jobs: Jobs, left: Asking, right: Stage, run: dict[str, Any]) -> None:
         return {"fn": fill, "inputs": right.picked, "outputs": [*fields.all, left.folded], **OWN}
 
     def alike(key: str) -> dict[Any, Any]:
-        return {fields.seed: any_seed(), fields.count: MORE}
+        return {fields.seed: str(any_seed()), fields.count: MORE}
 
     def varied(key: str) -> dict[Any, Any]:
         """It stays what pictures start from, so that is to be seen."""

@@ -1,6 +1,5 @@
 """The fields of a request: read into one, and filled in again from what a picture says of itself."""
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,6 @@ from rhinoise.server.queue.jobs import Jobs, NotNowError
 from rhinoise.server.studio.painter import EMPTY, read
 from rhinoise.server.studio.pictures import Asked
 
-SEEDS = 2**31
 Values = Mapping[Any, Any]
 """Component => its value."""
 
@@ -122,19 +120,14 @@ def restored_size(jobs: Jobs, fields: Fields, found: Asked, size: Size) -> dict[
     return {fields.size: "" if size == own_size(jobs, model) else said(size)}
 
 
-def records(jobs: Jobs) -> Mapping[str, Any]:
-    """What is known of each model."""
-    return (jobs.facts or {}).get("models", {})
-
-
 def has_few_steps(jobs: Jobs, model: str | None) -> bool:
     """Whether one was distilled of it that draws in few steps."""
-    return bool(records(jobs).get(model or "", {}).get("few_steps"))
+    return bool(jobs.records.get(model or "", {}).get("few_steps"))
 
 
 def _drawn_by(jobs: Jobs, hash: str | None) -> tuple[str | None, bool]:
     """The model of that hash, and whether it is what was distilled of it; None where it is not here."""
-    for name, record in records(jobs).items():
+    for name, record in jobs.records.items():
         if hash and hash == record.get("hash"):
             return name, False
         if hash and hash == (record.get("few_steps") or {}).get("hash"):
@@ -147,11 +140,6 @@ def _at(slider: gr.Slider, value: float | int | None) -> Any:
     if value is None:
         return gr.skip()
     return gr.Slider(min(slider.minimum, value), max(slider.maximum, value), value=value)
-
-
-def any_seed() -> str:
-    """One by chance, as text."""
-    return str(secrets.randbelow(SEEDS))
 
 
 def _seed(text: str | None) -> int | None:

@@ -78,7 +78,7 @@ def _pick(jobs: Jobs, shelf: Shelf, question: Question, tab: gr.Tab) -> None:
     @in_words
     async def pick(event: gr.EventData) -> Any:
         name = jobs.registry.model(event.pick)
-        record = (jobs.facts or {}).get("models", {}).get(name, {})
+        record = jobs.records.get(name, {})
         text = record.get("card") or record.get("error") or "Its card is there when the models are loaded."
         address = f"api/v1/models/{quote(name)}/export"
         return {
@@ -150,10 +150,9 @@ def _is_own(jobs: Jobs, name: str) -> bool:
 
 def _cards(jobs: Jobs, picked: str) -> str:
     """Every model as a button with what it is in short."""
-    records = (jobs.facts or {}).get("models", {})
     buttons = "".join(
         f'<button type="button" data-pick="{html.escape(name)}"{" aria-current=true" * (name == picked)}>'
-        f"<strong>{html.escape(name)}</strong>{_in_short(records.get(name))}</button>"
+        f"<strong>{html.escape(name)}</strong>{_in_short(jobs.records.get(name))}</button>"
         for name in jobs.registry.models()
     )
     return f'<div class="cards">{buttons}</div>' if buttons else NONE
