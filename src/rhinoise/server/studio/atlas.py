@@ -13,12 +13,11 @@ from rhinoise.server.pictures import from_text
 from rhinoise.server.queue.jobs import Jobs
 from rhinoise.server.store import Job
 from rhinoise.server.studio import html, pictures
-from rhinoise.server.studio.asking import OWN
 from rhinoise.server.studio.create import Create
-from rhinoise.server.studio.following import SOURCE, following
+from rhinoise.server.studio.following import SOURCE, following, worked
 from rhinoise.server.studio.painter import showing
 from rhinoise.server.studio.stage import walk_shown
-from rhinoise.server.studio.words import in_words
+from rhinoise.server.studio.words import OWN, in_words
 
 NOTHING = html.empty(
     "This model has no atlas yet. Press Make the atlas: every training picture becomes a point."
@@ -143,8 +142,6 @@ def _landing(jobs: Jobs, space: Space) -> None:
     @in_words
     async def landing(model: str, here: str) -> AsyncIterator[str]:
         made = pictures.last(jobs)
-        if not made:
-            raise NotThereError("nothing has been drawn yet: draw something in the tab Create")
         keys = tuple(one.key for one in made)
         ask = LandingAsk(model=model or "", atlas=f"job:{here}/atlas.html", landed=keys)
         job = await jobs.submit(ask, source=SOURCE)
@@ -188,10 +185,8 @@ def _choosing(jobs: Jobs, space: Space, created: Create, tabs: gr.Tabs) -> None:
         ends = zip(("image", "other"), both, strict=True)
         files = {name: from_text(one["picture"], jobs.config.limits) for name, one in ends}
         ask = WalkAsk(model=model or "", image=SENT, other=SENT)
-        job = await jobs.submit(ask, files=files, source=SOURCE)
-        async for seen in following(jobs, job.id):
-            yield seen.bar()
-        yield walk_shown(jobs, job.id)
+        async for shown in worked(jobs, ask, walk_shown, files):
+            yield shown
 
     space.walk.click(walking, [space.model, picked], space.way, **OWN)
 

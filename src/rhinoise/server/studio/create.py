@@ -16,7 +16,7 @@ from rhinoise.server.queue.jobs import Jobs
 from rhinoise.server.studio import asking, pictures, stage
 from rhinoise.server.studio.asking import Asking
 from rhinoise.server.studio.fields import Values, asked, restored, restored_size, wanted_size
-from rhinoise.server.studio.following import SOURCE, done, following
+from rhinoise.server.studio.following import SOURCE, done, following, worked
 from rhinoise.server.studio.painter import EMPTY, given, showing
 from rhinoise.server.studio.stage import Stage
 from rhinoise.server.studio.words import OWN, in_words
@@ -140,10 +140,9 @@ def _looking(jobs: Jobs, page: gr.Blocks, left: Asking, right: Stage) -> None:
 
     @in_words
     async def walking(model: str, keys: list[str]) -> AsyncIterator[Any]:
-        job = await jobs.submit(WalkAsk(model=model or "", image=keys[0], other=keys[1]), source=SOURCE)
-        async for seen in following(jobs, job.id):
-            yield seen.bar()
-        yield stage.walk_shown(jobs, job.id)
+        ask = WalkAsk(model=model or "", image=keys[0], other=keys[1])
+        async for shown in worked(jobs, ask, stage.walk_shown):
+            yield shown
 
     right.walk.click(walking, [left.fields.model, right.picked], right.shown, **OWN)
 

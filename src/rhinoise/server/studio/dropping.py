@@ -4,9 +4,9 @@ Gradio's own component forgets the folders that files lie in. This one sends the
 at a time, says what was left out, and tells the page what the folder is called.
 """
 
-from pathlib import Path
-
 import gradio as gr
+
+from rhinoise.server.studio import html
 
 
 def dropping(most: int) -> gr.HTML:
@@ -14,7 +14,4 @@ def dropping(most: int) -> gr.HTML:
 
     Files of more than `most` bytes are left out before they are sent.
     """
-    template, script = (Path(__file__).with_suffix(ending).read_text() for ending in (".html", ".js"))
-    return gr.HTML(
-        str(most), html_template=template, js_on_load=script, apply_default_css=False, elem_id="drop"
-    )
+    return html.own(__file__, str(most), "drop")

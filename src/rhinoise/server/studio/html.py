@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -53,6 +54,12 @@ def made_at(source: str) -> str | None:
 def box(script: str | None = None, **settings: Any) -> gr.HTML:
     """A place for HTML."""
     return gr.HTML(js_on_load=script, apply_default_css=False, **settings)
+
+
+def own(file: str, value: str, name: str) -> gr.HTML:
+    """A component of our own, whose template and script lie beside its module."""
+    template, script = (Path(file).with_suffix(ending).read_text() for ending in (".html", ".js"))
+    return gr.HTML(value, html_template=template, js_on_load=script, apply_default_css=False, elem_id=name)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ value is JSON: {"picture": what to show, as `src`, "mask": white where it was pa
 import base64
 import io
 import json
-from pathlib import Path
 
 import gradio as gr
 from PIL import Image
@@ -24,8 +23,7 @@ EMPTY = json.dumps({"picture": "", "mask": ""})
 
 def painter() -> gr.HTML:
     """The component."""
-    template, script = (Path(__file__).with_suffix(ending).read_text() for ending in (".html", ".js"))
-    return gr.HTML(EMPTY, html_template=template, js_on_load=script, apply_default_css=False, elem_id="start")
+    return html.own(__file__, EMPTY, "start")
 
 
 def showing(source: str, mask: str = "") -> str:

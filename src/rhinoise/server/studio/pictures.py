@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rhinoise.core.errors import PictureError
 from rhinoise.server import drawing
 from rhinoise.server.asks import Name, Seed, Share, Steps, Text
+from rhinoise.server.errors import NotThereError
 from rhinoise.server.queue.jobs import Job, Jobs
 from rhinoise.server.studio import html
 from rhinoise.storage.provenance import read_provenance
@@ -92,10 +93,10 @@ def newest(jobs: Jobs) -> list[Made]:
 
 
 def last(jobs: Jobs) -> list[Made]:
-    """All pictures of the last drawing; none where nothing was drawn."""
-    return next(
-        (of(jobs, job) for job in jobs.store.select(["done"], ["generate"], newest_first=True, most=1)), []
-    )
+    """All pictures of the last drawing; NotThereError where nothing was drawn."""
+    for job in jobs.store.select(["done"], ["generate"], newest_first=True, most=1):
+        return of(jobs, job)
+    raise NotThereError("nothing has been drawn yet: draw something in the tab Create")
 
 
 def named(jobs: Jobs, key: str) -> Made:

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from rhinoise.server.drawing import Size
-from rhinoise.server.queue.jobs import Jobs
+from rhinoise.server.queue.jobs import Job, Jobs
 from rhinoise.server.studio import html, pictures
 
 NOTHING = html.empty("What you draw appears here, step by step. Describe a picture and press Draw.")
@@ -74,9 +74,8 @@ def build() -> Stage:
     )
 
 
-def walk_shown(jobs: Jobs, id: str) -> str:
+def walk_shown(jobs: Jobs, job: Job) -> str:
     """The pictures on a way between two, under a slider."""
-    job = jobs.get(id)
     last = job.request["frames"] - 1
     frames = [
         ([html.address(job, f"walk-{place:02d}.png")], f"{place / last:.0%} of the way")

@@ -106,14 +106,14 @@ async def shown(jobs: Jobs, trainings: Trainings, id: str | None) -> Mapping[Any
     """What changes for the training of that id, or else for the newest one."""
     known = jobs.store.select(kinds=["train"], newest_first=True)
     job = next((job for job in known if job.id == id), next(iter(known), None))
-    state = job and job.state
+    state, models = job and job.state, list(jobs.registry.models())
     going = state in ("waiting", "running")
     changed = {
         trainings.pause: gr.Button(interactive=going),
         trainings.resume: gr.Button(interactive=state in ("paused", "cancelled", "failed")),
         trainings.stop: gr.Button(interactive=state in OPEN),
         trainings.clock: gr.Timer(active=going),
-        trainings.start: gr.Dropdown(choices=[SCRATCH, *jobs.registry.models()]),
+        trainings.start: gr.Dropdown(choices=[SCRATCH, *models]),
     }
     if job is None:
         return changed | {trainings.panel: NOTHING}
@@ -123,7 +123,7 @@ async def shown(jobs: Jobs, trainings: Trainings, id: str | None) -> Mapping[Any
         trainings.head: gr.Row(visible=True),
         trainings.panel: await asyncio.to_thread(_panel, jobs, job),
         trainings.samples: await asyncio.to_thread(losses.samples, job, jobs.folder(job)),
-        trainings.model: gr.Dropdown(choices=list(jobs.registry.models())),
+        trainings.model: gr.Dropdown(choices=models),
     }
 
 

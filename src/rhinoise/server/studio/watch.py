@@ -48,7 +48,7 @@ def _noise(jobs: Jobs, model: gr.Dropdown) -> gr.Image:
 
     @in_words
     async def newest() -> Any:
-        last = _last(jobs)
+        last, *_ = pictures.last(jobs)
         path = jobs.made(last.job, last.name)
         return processing_utils.save_file_to_cache(path, cache_dir=str(jobs.config.page))
 
@@ -94,7 +94,7 @@ def _film(jobs: Jobs) -> None:
 
     @in_words
     async def filming() -> AsyncIterator[str]:
-        ask, files = _with_film(jobs, _last(jobs).job)
+        ask, files = _with_film(jobs, pictures.last(jobs)[0].job)
         async for shown in worked(jobs, ask, _filmed, files):
             yield shown
 
@@ -113,14 +113,6 @@ def _attention(jobs: Jobs, model: gr.Dropdown) -> None:
             yield shown
 
     gr.on([look.click, words.submit], looking, [model, words], maps, **OWN)
-
-
-def _last(jobs: Jobs) -> pictures.Made:
-    """The picture that was drawn last; NotThereError where none was."""
-    made = pictures.newest(jobs)
-    if not made:
-        raise NotThereError("nothing has been drawn yet: draw something in the tab Create")
-    return made[0]
 
 
 def _drowned(jobs: Jobs, job: Job) -> str:
