@@ -106,14 +106,6 @@ _CODES = {
 }
 
 
-def _a1111(refusal: Refusal) -> dict[str, Any]:
-    return {"error": "HTTPException", "detail": refusal.sentence, "body": "", "errors": refusal.sentence}
-
-
-def _native(refusal: Refusal) -> dict[str, Any]:
-    return {"error": refusal.sentence}
-
-
 class RefusalTold(BaseModel):
     """Why a request was not done, as our own addresses say it."""
 
@@ -127,6 +119,15 @@ class ForeignRefusalTold(BaseModel):
     detail: str = Field(description="One sentence.")
     body: str
     errors: str = Field(description="The sentence again.")
+
+
+def _a1111(refusal: Refusal) -> dict[str, Any]:
+    said = refusal.sentence
+    return ForeignRefusalTold(error="HTTPException", detail=said, body="", errors=said).model_dump()
+
+
+def _native(refusal: Refusal) -> dict[str, Any]:
+    return RefusalTold(error=refusal.sentence).model_dump()
 
 
 _STATUSES = (BAD, 401, 403, NOT_THERE, CONFLICT, 413, UNPROCESSABLE, TOO_MANY, FULL)
