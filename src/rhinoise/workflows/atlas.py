@@ -84,7 +84,7 @@ class AtlasRequest:
     method: str = "pca"
     """How points are laid into three dimensions, one of METHODS."""
     words: tuple[str, ...] = ()
-    """Two words or more, of which each pair is compared; none: as `atlas_sample.choose` takes them."""
+    """Two words or more, of which each pair is compared; none: as `atlases.sample.choose` takes them."""
     landed: tuple[Path, ...] = ()
     """Pictures that are shown among the points, where they land."""
     precision: str = "auto"
@@ -127,7 +127,7 @@ class Atlas:
     preview_psnr: float | None
     """How near the decoded thumbnails are to the decoder's own, where `thumbnails` did without it."""
     half_way: dict[str, float]
-    """What `atlas_pictures.half_way` found."""
+    """What `atlases.pictures.half_way` found."""
     moments: tuple[dict[str, Any], ...]
     """How neighbours came to share labels in the denoiser, step by step."""
     seconds: dict[str, float]

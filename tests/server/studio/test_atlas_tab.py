@@ -49,7 +49,7 @@ def test_where_the_last_drawing_landed_is_marked(studio: Any) -> None:
     # In the middle of the first diamond is its colour, where there was none before.
     colour = """() => {
       paint();
-      const { x, y } = seen(...atlas.landed[0].place);
+      const { x, y } = lens()(...atlas.landed[0].place);
       return [...pen.getImageData(Math.round(x * ratio), Math.round(y * ratio), 1, 1).data].slice(0, 3);
     }"""
     assert frame.evaluate(colour) == [194, 24, 91]
